@@ -1,0 +1,1 @@
+"""AWS Cognito in front of any WSGI application."""
