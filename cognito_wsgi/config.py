@@ -504,10 +504,7 @@ class CognitoConfig:
                 try:
                     value = setting.metadata["parse"](given)
                 except _Unfit as unfit:
-                    found = given if unfit.found is MISSING else unfit.found
-                    problems.append(
-                        f"{_title(setting.name)}: {_describe(setting.name, found)}, expected {unfit}"
-                    )
+                    problems.append(f"{_title(setting.name)}: {_describe(setting.name, given, unfit)}")
                     continue
             object.__setattr__(self, setting.name, value)
             fit.add(setting.name)
@@ -595,16 +592,20 @@ def _title(name: str) -> str:
     return f"{_KEYS[name]} ({name})"
 
 
-def _describe(name: str, value: object) -> str:
-    """Say what was found, without giving a secret away."""
-    if value is None:
-        return "missing"
-    if name not in _SECRETS:
-        return f"found {_show(value)}"
-    if isinstance(value, str | bytes):
-        size = len(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
-        return f"found a text of {size} byte{'' if size == 1 else 's'}"
-    return f"found a value of type {type(value).__name__}"
+def _describe(name: str, given: object, unfit: _Unfit) -> str:
+    if given is None:
+        return f"missing, expected {unfit}"
+    found = given if unfit.found is MISSING else unfit.found
+    shown = _show_secret(found) if name in _SECRETS else _show(found)
+    return f"found {shown}, expected {unfit}"
+
+
+def _show_secret(value: object) -> str:
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogatepass")
+    if not isinstance(value, bytes):
+        return f"a value of type {type(value).__name__}"
+    return f"a text of {len(value)} byte{'' if len(value) == 1 else 's'}"
 
 
 _REPR = reprlib.Repr()  # bounds the work, whatever the value
