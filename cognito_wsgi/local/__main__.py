@@ -1,0 +1,100 @@
+"""``python -m cognito_wsgi.local``: the local user pool as a command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .directory import Client
+from .errors import LocalPoolError
+from .pool import LocalUserPool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve a pool until Ctrl-C or SIGTERM; the exit status is 0 then, and 2 if it cannot be served."""
+    options = _parser().parse_args(argv)
+    issuer_port = options.port + 1 if options.issuer_port is None else options.issuer_port
+    try:
+        pool = LocalUserPool(options.users, options.port, issuer_port, options.host)
+    except (LocalPoolError, OSError) as err:
+        print(f"error: {err}", file=sys.stderr)
+        return 2
+    with pool:
+        print("\n".join(_introduction(pool)), flush=True)
+        _wait_for_signal()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m cognito_wsgi.local",
+        description="A Cognito user pool on this machine, for development and tests.",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8001, help="of the domain host, which signs in (default 8001)"
+    )
+    parser.add_argument(
+        "--issuer-port", type=int, help="of the issuer host, which has the keys (default: the next)"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default 127.0.0.1)")
+    parser.add_argument("--users", type=Path, metavar="FILE", help="TOML file of users and app clients")
+    return parser
+
+
+def _introduction(pool: LocalUserPool) -> Iterator[str]:
+    yield "Local user pool, for this machine only. Ctrl-C stops it."
+    yield ""
+    yield f"  domain   {pool.domain}   (sign-in pages, OAuth endpoints)"
+    yield f"  issuer   {pool.issuer}   (keys)"
+    yield ""
+    yield from _table(
+        ("user", "password", "groups"),
+        [(user.username, user.password, _groups(user.groups)) for user in pool.users.values()],
+    )
+    yield ""
+    yield from _table(
+        ("client", "client_id", "client_secret"),
+        [(client.name, client.client_id, client.client_secret or "none") for client in pool.clients.values()],
+    )
+    for client in pool.clients.values():
+        if client.callback_urls and client.logout_urls:
+            yield ""
+            yield from _exports(pool, client)
+
+
+def _exports(pool: LocalUserPool, client: Client) -> Iterator[str]:
+    yield f"# settings of an application that uses the client {client.name!r}"
+    settings = pool.settings(
+        client.name, redirect_url=client.callback_urls[0], logout_url=client.logout_urls[0]
+    )
+    for key, value in settings.items():
+        yield f"export {key}={shlex.quote(str(value))}"
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"  {'   '.join(cells)}".rstrip()
+
+
+def _groups(groups: tuple[str, ...]) -> str:
+    if len(groups) > 3:
+        return f"{', '.join(groups[:2])} and {len(groups) - 2} more"
+    return ", ".join(groups) or "none"
+
+
+def _wait_for_signal() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

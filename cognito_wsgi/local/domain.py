@@ -1,0 +1,175 @@
+"""The domain host: the OAuth endpoints and the pages that people see (cognito.md §§1-6)."""
+
+from __future__ import annotations
+
+from authlib.oauth2 import OAuth2Error
+from flask import Flask, Response, jsonify, redirect, render_template, request
+from werkzeug import Response as AnyResponse
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from .directory import User
+from .oauth import CodeGrant, CognitoServer, RedirectMismatch
+from .state import PoolState
+from .store import SESSION_LIFETIME, HostedSession
+from .userinfo import UserInfoRefused, read_userinfo
+from .web import create_app
+
+SESSION_COOKIE = "cognito"
+MIN_PASSWORD = 8  # characters, as in Cognito's default policy
+
+Page = tuple[str, int]
+
+
+def create_domain_app(state: PoolState) -> Flask:
+    app = create_app("domain", state, elsewhere=f"{state.domain}/elsewhere")
+    server = CognitoServer(app, state)
+    _add_oauth(app, state, server)
+    _add_pages(app, state, server)
+    _add_sign_out(app, state)
+    _add_error_pages(app, server)
+    return app
+
+
+def _add_oauth(app: Flask, state: PoolState, server: CognitoServer) -> None:
+    @app.get("/oauth2/authorize")
+    def authorize() -> AnyResponse:
+        session = _find_session(state)
+        grant = server.begin(session)
+        if session is None or grant.prompt == "login":
+            return redirect(f"/login?{request.query_string.decode('latin-1')}")
+        return server.finish(grant, session)
+
+    @app.post("/oauth2/token")
+    def token() -> Response:
+        return _for_any_origin(server.create_token_response())
+
+    @app.post("/oauth2/revoke")
+    def revoke() -> Response:
+        return _for_any_origin(server.create_endpoint_response("revocation"))
+
+    @app.route("/oauth2/userInfo", methods=["GET", "POST"])
+    def userinfo() -> Response:
+        try:
+            response = jsonify(read_userinfo(state, request.headers.get("Authorization", "")))
+        except UserInfoRefused as refusal:
+            response = jsonify({"error": refusal.error, "error_description": str(refusal)})
+            response.status_code = refusal.status
+            response.headers["WWW-Authenticate"] = refusal.header
+        response.headers["Cache-Control"] = "no-store"
+        return _for_any_origin(response)
+
+    @app.route("/elsewhere", methods=["GET", "POST"])
+    def elsewhere() -> Response:
+        """Where the trouble "redirect" leads; who follows it is counted."""
+        return jsonify({})
+
+
+def _add_pages(app: Flask, state: PoolState, server: CognitoServer) -> None:
+    @app.route("/login", methods=["GET", "POST"])
+    def login() -> AnyResponse | str:
+        grant = server.begin(None)
+        username = request.form.get("username", request.args.get("login_hint", ""))
+        if request.method == "GET":
+            return _sign_in_page(state, username)
+        user = state.find_user(username, request.form.get("password", ""))
+        if user is None:
+            return _sign_in_page(state, username, alert="Incorrect username or password.")
+        return _complete(state, server, grant, user)
+
+    @app.route("/signup", methods=["GET", "POST"])
+    def signup() -> AnyResponse | str:
+        grant = server.begin(None)
+        if request.method == "GET":
+            return render_template("sign_up.html")
+        user = User(
+            username=request.form.get("username", "").strip(),
+            password=request.form.get("password", ""),
+            email=request.form.get("email", "").strip(),
+        )
+        if alert := _sign_up_problem(user):
+            return render_template("sign_up.html", alert=alert, form=request.form)
+        try:
+            state.add_user(user)
+        except ValueError:
+            return render_template("sign_up.html", alert="User already exists.", form=request.form)
+        return _complete(state, server, grant, user)
+
+    @app.get("/forgotPassword")
+    def forgot_password() -> str:
+        return render_template("forgot_password.html")
+
+
+def _add_sign_out(app: Flask, state: PoolState) -> None:
+    @app.get("/logout")
+    def logout() -> AnyResponse:
+        client = state.find_client(request.args.get("client_id"))
+        if client is None:
+            raise BadRequest("Required String parameter 'client_id' is not present or not known.")
+        logout_uri = request.args.get("logout_uri")
+        if logout_uri in client.logout_urls:
+            return _end_session(state, redirect(logout_uri))
+        redirect_uri = request.args.get("redirect_uri")
+        if not redirect_uri:
+            raise BadRequest("Required String parameter 'redirect_uri' is not present")
+        if not client.check_redirect_uri(redirect_uri):
+            raise RedirectMismatch
+        return _end_session(state, redirect(f"/login?{request.query_string.decode('latin-1')}"))
+
+
+def _add_error_pages(app: Flask, server: CognitoServer) -> None:
+    @app.get("/error")
+    def error() -> Page:
+        return _error_page(request.args.get("error", "unknown"), 400)
+
+    app.register_error_handler(OAuth2Error, server.refuse)
+
+    @app.errorhandler(HTTPException)
+    def explain(problem: HTTPException) -> Page:
+        return _error_page(problem.description or problem.name, problem.code or 500)
+
+
+def _sign_in_page(state: PoolState, username: str, alert: str = "") -> str:
+    return render_template(
+        "sign_in.html",
+        alert=alert,
+        username=username,
+        users=list(state.users.values()),
+        provider=request.args.get("identity_provider") or request.args.get("idp_identifier"),
+    )
+
+
+def _error_page(problem: str, status: int) -> Page:
+    return render_template("error.html", problem=problem), status
+
+
+def _sign_up_problem(user: User) -> str:
+    if not user.username or any(character.isspace() for character in user.username):
+        return "Choose a user name without spaces."
+    if "@" not in user.email:
+        return "Enter an email address."
+    if len(user.password) < MIN_PASSWORD:
+        return f"A password needs {MIN_PASSWORD} characters or more."
+    return ""
+
+
+def _complete(state: PoolState, server: CognitoServer, grant: CodeGrant, user: User) -> AnyResponse:
+    """The user has proved who he is: open the hosted session and send him back to the client."""
+    session_id, session = state.store.open_session(user.username, state.now())
+    response = server.finish(grant, session)
+    response.set_cookie(SESSION_COOKIE, session_id, max_age=SESSION_LIFETIME, httponly=True, samesite="Lax")
+    return response
+
+
+def _find_session(state: PoolState) -> HostedSession | None:
+    return state.store.find_session(request.cookies.get(SESSION_COOKIE, ""), state.now())
+
+
+def _end_session(state: PoolState, response: AnyResponse) -> AnyResponse:
+    state.store.close_session(request.cookies.get(SESSION_COOKIE, ""))
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="Lax")
+    return response
+
+
+def _for_any_origin(response: Response) -> Response:
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
