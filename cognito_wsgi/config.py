@@ -615,7 +615,7 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN_LENGTH
 def _show(value: object) -> str:
     if isinstance(value, str):
         # What stands before an @ may be a password.
-        value = re.sub(r"(^|://)(?:(?!://).)*@", r"\1…@", value, flags=re.DOTALL)
+        value = re.sub(r"^([a-z]{1,8}://)?.*@", r"\1…@", value, flags=re.DOTALL)
     try:
         text = _REPR.repr(value)
     except ValueError:  # an integer of more than 4,300 digits

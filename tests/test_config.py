@@ -522,6 +522,7 @@ KEYS = "a JSON Web Key Set"
         ("path, query", "AWS_COGNITO_REFRESH_PATH", "/a?b", NO_PATH),
         ("path, fragment", "AWS_COGNITO_REFRESH_PATH", "/a#b", NO_PATH),
         ("path, variable", "AWS_COGNITO_LOGIN_PATH", "/<lang>/login", NO_PATH),
+        ("path, opening bracket", "AWS_COGNITO_LOGIN_PATH", "/a<b", NO_PATH),
         ("path, closing bracket", "AWS_COGNITO_LOGIN_PATH", "/a>b", NO_PATH),
         ("path, escape", "AWS_COGNITO_LOGIN_PATH", "/log%69n", NO_PATH),
         ("path, space", "AWS_COGNITO_LOGIN_PATH", "/log in", NO_PATH),
@@ -624,6 +625,7 @@ def test_secrets_are_not_in_the_repr():
         ("long password", f"https://user:{'hunter2' * 30}@auth.example.com/x"),
         ("password with a slash", "https://user:/hunter2@auth.example.com/x"),
         ("password with an at", "https://user:hunter2@hunter2@auth.example.com/x"),
+        ("password like a URL", "https://user:hunter2://hunter2@auth.example.com/x"),
         ("password on two lines", "https://user:hunter2\nhunter2@auth.example.com/x"),
         ("no scheme", "user:hunter2@auth.example.com"),
     ),
@@ -636,6 +638,7 @@ def test_a_password_in_a_url_is_not_shown(key, url):
 
 
 def test_a_long_value_is_shortened():
+    assert f"found '{'x' * 78}'," in only_problem_of({"AWS_COGNITO_LOGIN_PATH": "x" * 78})
     problem = only_problem_of({"AWS_COGNITO_LOGIN_PATH": "x" * 5000})
     assert problem.count("x") < 80
     problem = only_problem_of({"AWS_COGNITO_LOGIN_PATH": [["x" * 70] * 50] * 50})
