@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .directory import Client, User
 from .driver import submit_sign_in
-from .errors import LocalPoolError, NotLoopbackError, SettingsError, SignInRefused
+from .errors import LocalPoolError, NotLoopbackError, PortTakenError, SettingsError, SignInRefused
 from .pool import LocalUserPool
 from .trouble import Trouble
 
@@ -13,6 +13,7 @@ __all__ = [
     "LocalPoolError",
     "LocalUserPool",
     "NotLoopbackError",
+    "PortTakenError",
     "SettingsError",
     "SignInRefused",
     "Trouble",

@@ -18,14 +18,16 @@ from .pool import LocalUserPool
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve a pool until Ctrl-C or SIGTERM; the exit status is 0 then, and 2 if it cannot be served."""
     options = _parser().parse_args(argv)
-    issuer_port = options.port + 1 if options.issuer_port is None else options.issuer_port
+    issuer_port = options.issuer_port
+    if issuer_port is None:
+        issuer_port = options.port and options.port + 1  # port 0 is any free one, for both
     try:
         pool = LocalUserPool(options.users, options.port, issuer_port, options.host)
-    except (LocalPoolError, OSError) as err:
+    except LocalPoolError as err:
         print(f"error: {err}", file=sys.stderr)
         return 2
     with pool:
-        print("\n".join(_introduction(pool)), flush=True)
+        print("\n".join(_introduction(pool, options.client)), flush=True)
         _wait_for_signal()
     return 0
 
@@ -43,10 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default 127.0.0.1)")
     parser.add_argument("--users", type=Path, metavar="FILE", help="TOML file of users and app clients")
+    parser.add_argument(
+        "--client", help="app client whose settings are printed (default: the first with a callback URL)"
+    )
     return parser
 
 
-def _introduction(pool: LocalUserPool) -> Iterator[str]:
+def _introduction(pool: LocalUserPool, client: str | None) -> Iterator[str]:
     yield "Local user pool, for this machine only. Ctrl-C stops it."
     yield ""
     yield f"  domain   {pool.domain}   (sign-in pages, OAuth endpoints)"
@@ -54,21 +59,26 @@ def _introduction(pool: LocalUserPool) -> Iterator[str]:
     yield ""
     yield from _table(
         ("user", "password", "groups"),
-        [(user.username, user.password, _groups(user.groups)) for user in pool.users.values()],
+        [(user.username, user.password, user.groups_in_short()) for user in pool.users.values()],
     )
     yield ""
     yield from _table(
         ("client", "client_id", "client_secret"),
         [(client.name, client.client_id, client.client_secret or "none") for client in pool.clients.values()],
     )
-    for client in pool.clients.values():
-        if client.callback_urls and client.logout_urls:
-            yield ""
-            yield from _exports(pool, client)
+    for app_client in _clients_to_show(pool, client):
+        yield ""
+        yield f"Settings of an application that uses the client {app_client.name!r}:"
+        yield ""
+        yield from _exports(pool, app_client)
+
+
+def _clients_to_show(pool: LocalUserPool, name: str | None) -> list[Client]:
+    usable = [client for client in pool.clients.values() if client.callback_urls and client.logout_urls]
+    return [client for client in usable if client.name == name] if name else usable[:1]
 
 
 def _exports(pool: LocalUserPool, client: Client) -> Iterator[str]:
-    yield f"# settings of an application that uses the client {client.name!r}"
     settings = pool.settings(
         client.name, redirect_url=client.callback_urls[0], logout_url=client.logout_urls[0]
     )
@@ -81,12 +91,6 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[
     for row in (heads, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield f"  {'   '.join(cells)}".rstrip()
-
-
-def _groups(groups: tuple[str, ...]) -> str:
-    if len(groups) > 3:
-        return f"{', '.join(groups[:2])} and {len(groups) - 2} more"
-    return ", ".join(groups) or "none"
 
 
 def _wait_for_signal() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
+from .directory import User
 from .state import PoolState
 
 
@@ -26,8 +28,10 @@ def add_control(app: Flask, state: PoolState) -> None:
             raise BadRequest("A JSON object is expected.")
         try:
             _carry_out(state, order)
-        except (AttributeError, KeyError, TypeError, ValueError) as err:
-            raise BadRequest(f"{type(err).__name__}: {err}") from err
+        except KeyError as err:
+            raise BadRequest(f"unknown or missing: {err}") from err
+        except (TypeError, ValueError) as err:
+            raise BadRequest(str(err)) from err
         return control()
 
     @app.errorhandler(HTTPException)
@@ -36,27 +40,41 @@ def add_control(app: Flask, state: PoolState) -> None:
 
 
 def _carry_out(state: PoolState, order: Mapping[str, object]) -> None:
-    if "action" not in order:
-        for switch, value in order.items():
-            setattr(state.trouble, switch, value)
+    if "action" in order:
+        _ACTIONS[str(order["action"])](state, order)
         return
-    arguments = {name: value for name, value in order.items() if name != "action"}
-    _ACTIONS[str(order["action"])](state, **arguments)
+    replace(state.trouble, **order)  # type: ignore[arg-type]  # refuses what cannot be, before anything is set
+    for switch, value in order.items():
+        setattr(state.trouble, switch, value)
 
 
-def _rotate_keys(state: PoolState, keep_old: bool = True) -> None:
-    state.keys.rotate(keep_old=keep_old)
+def _add_user(state: PoolState, order: Mapping[str, object]) -> None:
+    user = User(
+        username=_text(order, "username"), password=_text(order, "password"), groups=_texts(order, "groups")
+    )
+    state.add_user(user)
 
 
-def _set_groups(state: PoolState, username: str, groups: list[str]) -> None:
-    state.set_groups(username, tuple(groups))
-
-
-_ACTIONS: Mapping[str, Callable[..., None]] = {
-    "clear": lambda state: state.trouble.clear(),
-    "rotate_keys": _rotate_keys,
-    "drop_keys": lambda state: state.keys.drop_old(),
-    "revoke_all": lambda state, username: state.store.revoke_user(username),
-    "set_groups": _set_groups,
-    "reset_calls": lambda state: state.calls.clear(),
+_ACTIONS: Mapping[str, Callable[[PoolState, Mapping[str, object]], None]] = {
+    "clear": lambda state, order: state.trouble.clear(),
+    "reset_calls": lambda state, order: state.calls.clear(),
+    "rotate_keys": lambda state, order: state.keys.rotate(keep_old=order.get("keep_old") is not False),
+    "drop_keys": lambda state, order: state.keys.drop_old(),
+    "add_user": _add_user,
+    "set_groups": lambda state, order: state.set_groups(_text(order, "username"), _texts(order, "groups")),
+    "revoke_all": lambda state, order: state.store.revoke_user(_text(order, "username")),
 }
+
+
+def _text(order: Mapping[str, object], key: str) -> str:
+    value = order[key]
+    if not isinstance(value, str):
+        raise ValueError(f"{key} must be a text")
+    return value
+
+
+def _texts(order: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = order.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{key} must be a list of texts")
+    return tuple(value)

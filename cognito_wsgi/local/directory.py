@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: Scopes that stand for attributes of the user (cognito.md is silent on more): scope → claims.
+#: The scopes that stand for attributes of the user, and their claims (OpenID Connect Core §5.4).
 ATTRIBUTES_OF_SCOPE: Mapping[str, frozenset[str]] = {
     "email": frozenset({"email", "email_verified"}),
     "phone": frozenset({"phone_number", "phone_number_verified"}),
@@ -44,7 +44,7 @@ class User:
     """
 
     username: str
-    password: str
+    password: str = field(repr=False)
     groups: tuple[str, ...] = ()
     email: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +55,12 @@ class User:
 
     def has_password(self, password: str) -> bool:
         return secrets_match(self.password, password)
+
+    def groups_in_short(self) -> str:
+        """For people: the first few of many groups, or "none"."""
+        if len(self.groups) > 3:
+            return f"{', '.join(self.groups[:2])} and {len(self.groups) - 2} more"
+        return ", ".join(self.groups) or "none"
 
     def claims(self, scope: str) -> dict[str, str | bool]:
         """The attributes that ``scope`` shows: ``openid`` alone shows all of them."""

@@ -1,6 +1,12 @@
-"""The domain host: the OAuth endpoints and the pages that people see (cognito.md §§1-6)."""
+"""The domain host: the OAuth endpoints and the pages that people see.
+
+The model is the managed login of Amazon Cognito:
+https://docs.aws.amazon.com/cognito/latest/developerguide/managed-login-endpoints.html
+"""
 
 from __future__ import annotations
+
+from urllib.parse import urlencode
 
 from authlib.oauth2 import OAuth2Error
 from flask import Flask, Response, jsonify, redirect, render_template, request
@@ -27,6 +33,7 @@ def create_domain_app(state: PoolState) -> Flask:
     _add_pages(app, state, server)
     _add_sign_out(app, state)
     _add_error_pages(app, server)
+    app.after_request(_protect_page)
     return app
 
 
@@ -36,7 +43,7 @@ def _add_oauth(app: Flask, state: PoolState, server: CognitoServer) -> None:
         session = _find_session(state)
         grant = server.begin(session)
         if session is None or grant.prompt == "login":
-            return redirect(f"/login?{request.query_string.decode('latin-1')}")
+            return redirect(f"/login?{_query()}")
         return server.finish(grant, session)
 
     @app.post("/oauth2/token")
@@ -80,23 +87,20 @@ def _add_pages(app: Flask, state: PoolState, server: CognitoServer) -> None:
     def signup() -> AnyResponse | str:
         grant = server.begin(None)
         if request.method == "GET":
-            return render_template("sign_up.html")
+            return _sign_up_page()
         user = User(
             username=request.form.get("username", "").strip(),
             password=request.form.get("password", ""),
             email=request.form.get("email", "").strip(),
         )
-        if alert := _sign_up_problem(user):
-            return render_template("sign_up.html", alert=alert, form=request.form)
-        try:
-            state.add_user(user)
-        except ValueError:
-            return render_template("sign_up.html", alert="User already exists.", form=request.form)
+        if alert := _sign_up_problem(state, user):
+            return _sign_up_page(alert)
+        state.add_user(user)
         return _complete(state, server, grant, user)
 
     @app.get("/forgotPassword")
     def forgot_password() -> str:
-        return render_template("forgot_password.html")
+        return render_template("forgot_password.html", query=_query())
 
 
 def _add_sign_out(app: Flask, state: PoolState) -> None:
@@ -113,7 +117,7 @@ def _add_sign_out(app: Flask, state: PoolState) -> None:
             raise BadRequest("Required String parameter 'redirect_uri' is not present")
         if not client.check_redirect_uri(redirect_uri):
             raise RedirectMismatch
-        return _end_session(state, redirect(f"/login?{request.query_string.decode('latin-1')}"))
+        return _end_session(state, redirect(f"/login?{_query()}"))
 
 
 def _add_error_pages(app: Flask, server: CognitoServer) -> None:
@@ -132,17 +136,29 @@ def _sign_in_page(state: PoolState, username: str, alert: str = "") -> str:
     return render_template(
         "sign_in.html",
         alert=alert,
+        query=_query(),
         username=username,
         users=list(state.users.values()),
         provider=request.args.get("identity_provider") or request.args.get("idp_identifier"),
     )
 
 
+def _sign_up_page(alert: str = "") -> str:
+    return render_template("sign_up.html", alert=alert, query=_query(), form=request.form)
+
+
+def _query() -> str:
+    """The authorize request's parameters, which every page hands on to the next."""
+    return urlencode(list(request.args.items(multi=True)))
+
+
 def _error_page(problem: str, status: int) -> Page:
     return render_template("error.html", problem=problem), status
 
 
-def _sign_up_problem(user: User) -> str:
+def _sign_up_problem(state: PoolState, user: User) -> str:
+    if user.username in state.users:
+        return "User already exists."
     if not user.username or any(character.isspace() for character in user.username):
         return "Choose a user name without spaces."
     if "@" not in user.email:
@@ -167,6 +183,17 @@ def _find_session(state: PoolState) -> HostedSession | None:
 def _end_session(state: PoolState, response: AnyResponse) -> AnyResponse:
     state.store.close_session(request.cookies.get(SESSION_COOKIE, ""))
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="Lax")
+    return response
+
+
+def _protect_page(response: Response) -> Response:
+    if response.mimetype == "text/html":
+        # No form-action: Chromium would hold it against the redirect that follows a form, too.
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+        )
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 

@@ -28,6 +28,15 @@ class NotLoopbackError(LocalPoolError, ValueError):
         self.host = host
 
 
+class PortTakenError(LocalPoolError, OSError):
+    """Another program serves the port, or the system does not give it."""
+
+    def __init__(self, host: str, port: int, reason: str | None) -> None:
+        super().__init__(f"cannot serve port {port} of {host}: {reason}")
+        self.host = host
+        self.port = port
+
+
 class SignInRefused(LocalPoolError):
     """The driver was shown a page instead of being sent on; ``message`` is the page's alert."""
 

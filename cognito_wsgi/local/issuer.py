@@ -32,7 +32,7 @@ def create_issuer_app(state: PoolState) -> Flask:
 
 
 def discovery_document(state: PoolState) -> dict[str, object]:
-    """What Cognito publishes; PKCE and standard sign-out are missing there too (cognito.md §0)."""
+    """What Cognito publishes; it is silent on PKCE there too."""
     return {
         "authorization_endpoint": f"{state.domain}/oauth2/authorize",
         "end_session_endpoint": f"{state.domain}/logout",

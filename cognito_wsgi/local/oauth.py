@@ -1,7 +1,11 @@
 """The OAuth server: Authlib's, with Cognito's ways where the two differ.
 
 Everything that decides over codes, challenges, secrets and grants is Authlib's. The classes
-here tell it where the pool keeps things, and change what cognito.md §§1-3 describes otherwise.
+here tell it where the pool keeps things, and change what Cognito does otherwise:
+https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
+https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html
+https://docs.aws.amazon.com/cognito/latest/developerguide/revocation-endpoint.html
+
 Authlib ships no types, so its classes are ``Any`` to mypy: hence the ignores, and hence the
 ``Any`` that its methods take.
 """

@@ -10,6 +10,7 @@ from typing import Self
 
 from .directory import Client, User
 from .domain import create_domain_app
+from .errors import PortTakenError
 from .issuer import create_issuer_app, jwks_url
 from .keys import Use
 from .server import LoopbackServer
@@ -46,13 +47,13 @@ class LocalUserPool:
         port, issuer_port: of the domain host and the issuer host; 0 for free ones.
         host: a loopback address.
 
-        Raises SettingsError, NotLoopbackError, or OSError if a port is taken.
+        Raises SettingsError, NotLoopbackError, or PortTakenError.
         """
         settings = load_settings(users)
         self._domain_server = LoopbackServer(host, port)
         try:
             self._issuer_server = LoopbackServer(host, issuer_port)
-        except OSError:
+        except PortTakenError:
             self._domain_server.stop()
             raise
         self.domain: str = self._domain_server.origin
@@ -68,6 +69,8 @@ class LocalUserPool:
 
     def stop(self) -> None:
         """Free the ports; answers that take their time are cut short."""
+        if self._state.stopped.is_set():
+            return
         self._state.stopped.set()
         self._domain_server.stop()
         self._issuer_server.stop()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from .errors import PortTakenError
 from .loopback import origin, require_loopback
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ class LoopbackServer:
     def __init__(self, host: str, port: int) -> None:
         """port: 0 for any free one.
 
-        Raises NotLoopbackError for an address that others could reach, OSError if the port is taken.
+        Raises NotLoopbackError for an address that others could reach, PortTakenError.
         """
         require_loopback(host)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._host = host
-        self._socket = socket.create_server((host, port), family=family, backlog=128)
+        try:
+            self._socket = socket.create_server((host, port), family=family, backlog=128)
+        except OSError as err:
+            raise PortTakenError(host, port, err.strerror) from err
         self.origin = origin(host, self._socket.getsockname()[1])
         self._stop: Callable[[], None] = self._socket.close
 

@@ -1,4 +1,7 @@
-"""What stands in the pool's tokens. cognito.md §7 is the model; nothing here knows of HTTP."""
+"""What stands in the pool's tokens; nothing here knows of HTTP.
+
+https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-with-identity-providers.html
+"""
 
 from __future__ import annotations
 

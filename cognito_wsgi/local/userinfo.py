@@ -1,4 +1,7 @@
-"""userInfo: the attributes that an access token shows (cognito.md §4)."""
+"""userInfo: the attributes that an access token shows.
+
+https://docs.aws.amazon.com/cognito/latest/developerguide/userinfo-endpoint.html
+"""
 
 from __future__ import annotations
 
