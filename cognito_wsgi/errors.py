@@ -3,10 +3,12 @@
     CognitoWsgiError
     ├─ ConfigurationError            the operator's mistake, raised at construction
     └─ TokenVerifyError              a token that may not be trusted; stays inside the gateway
+       ├─ MissingToken
        ├─ MalformedToken             not a compact JWS of ours (RFC 7515 §7.1)
        ├─ UnknownKey                 the pool has no key of that ``kid``
        ├─ InvalidSignature
        └─ InvalidClaim               names the claim
+          ├─ TokenNotYetValid        one of two clocks is wrong
           └─ TokenExpired            a genuine token whose time is over
     RefusalError                     what a visitor can receive; a werkzeug HTTPException
     ├─ BadRequestError               400
@@ -21,6 +23,7 @@ No message holds a token, a code, a secret or a cookie's value.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, ServiceUnavailable, Unauthorized
 
@@ -51,6 +54,12 @@ class TokenVerifyError(CognitoWsgiError):
 
 class MalformedToken(TokenVerifyError):
     """Not three canonical base64url parts with the header and claims of a Cognito token."""
+
+
+class MissingToken(TokenVerifyError):
+    """There is no token to verify."""
+
+    hopeless = False
 
 
 class UnknownKey(TokenVerifyError):
@@ -95,6 +104,8 @@ class RefusalError(HTTPException):
     login_url: path of this site where a sign-in begins, or None where that would not help.
     challenge: value of ``WWW-Authenticate``, or None.
     retry_after: seconds, or None.
+    set_cookies: values of ``Set-Cookie`` that go out with the answer.
+    max_auth_age: seconds, where the user has to sign in anew because the last time is too long ago.
     """
 
     def __init__(
@@ -106,13 +117,19 @@ class RefusalError(HTTPException):
         login_url: str | None = None,
         challenge: str | None = None,
         retry_after: int | None = None,
+        set_cookies: Sequence[str] = (),
+        max_auth_age: int | None = None,
     ) -> None:
         super().__init__(description)
         self.reason = reason or description
         self.reference = reference
         self.login_url = login_url
         self.challenge = challenge
-        self.retry_after = retry_after
+        self.retry_after: datetime | int | None = retry_after
+        self.set_cookies = tuple(set_cookies)
+        self.max_auth_age = max_auth_age
+        #: Where a sign-in was to return to, if one was under way: another try leads there.
+        self.return_to: str | None = None
 
 
 class BadRequestError(RefusalError, BadRequest):

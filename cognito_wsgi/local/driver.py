@@ -30,17 +30,21 @@ def submit_sign_in(
     response = _walk_inside(http, response, pool)
     if response.is_redirect:
         return response
-    form = _read_page(response)
-    fields = form.fields | {"username": username, "password": password}
-    if form.action is None:
-        raise SignInRefused(form.alert)
-    response = http.post(
-        urljoin(response.url, form.action), data=fields, allow_redirects=False, timeout=TIMEOUT
-    )
+    page = _read_page(response)
+    if page.action is None:
+        raise _refusal(response)
+    target = urljoin(response.url, page.action)
+    fields = page.fields | {"username": username, "password": password}
+    response = http.post(target, data=fields, allow_redirects=False, timeout=TIMEOUT)
     response = _walk_inside(http, response, pool)
     if not response.is_redirect:
-        raise SignInRefused(_read_page(response).alert)
+        raise _refusal(response)
     return response
+
+
+def _refusal(response: requests.Response) -> SignInRefused:
+    alert = _read_page(response).alert
+    return SignInRefused(alert or f"neither a redirect nor a sign-in page: {response.status_code} {response.url}")
 
 
 def _walk_to_pool(http: requests.Session, response: requests.Response) -> requests.Response:
@@ -82,7 +86,7 @@ class _Page(HTMLParser):
         self.action: str | None = None
         self.fields: dict[str, str] = {}
         self.alert = ""
-        self._in_alert = False
+        self._alert_tag: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -91,12 +95,12 @@ class _Page(HTMLParser):
         if tag == "input" and (name := values.get("name")):
             self.fields[name] = values.get("value") or ""
         if values.get("role") == "alert":
-            self._in_alert = True
+            self._alert_tag = tag
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "p":
-            self._in_alert = False
+        if tag == self._alert_tag:
+            self._alert_tag = None
 
     def handle_data(self, data: str) -> None:
-        if self._in_alert:
-            self.alert += data
+        if self._alert_tag is not None:
+            self.alert = f"{self.alert} {data.strip()}".strip()

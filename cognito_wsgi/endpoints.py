@@ -1,0 +1,352 @@
+"""The user pool's HTTP endpoints, as values in and values or errors out.
+
+Every call is bounded in time as a whole, name resolution and a trickling answer included, and in size;
+redirects are not followed; what comes back is checked before anybody uses it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from email.utils import mktime_tz, parsedate_tz
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from .errors import CognitoError, CognitoWsgiError
+
+if TYPE_CHECKING:
+    from .config import CognitoConfig
+
+log = logging.getLogger("cognito_wsgi")
+
+T = TypeVar("T")
+
+#: Bytes of an answer that are read at most. A key set has about 1 KiB, a token answer up to 60 KiB.
+MAX_ANSWER_SIZE = 256 * 1024
+
+_UNREACHABLE = "The sign-in service cannot be reached at the moment. Nobody has been signed out."
+_MISCONFIGURED = "Signing in does not work at the moment. The operator of this site has been told."
+
+#: RFC 6749 §5.2. What else stands in ``error`` is not repeated in a log line.
+_ERROR_CODES = frozenset(
+    [
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "unsupported_token_type",
+    ]
+)
+#: A cookie may hold it and a form may send it: what Cognito's API allows, and URL-safe beside.
+_TOKEN_TEXT = re.compile(r"[A-Za-z0-9._~+/=-]{1,32768}")
+
+
+class GrantRefused(CognitoWsgiError):
+    """The token endpoint refused a code or a refresh token. ``error`` is a code of RFC 6749 §5.2, or "other"."""
+
+    def __init__(self, error: str) -> None:
+        self.error = error
+        super().__init__(error)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TokenAnswer(NamedTuple):
+    """What the token endpoint gave. Texts as they came, not verified."""
+
+    access_token: str
+    id_token: str | None
+    refresh_token: str | None
+
+
+def retry_after() -> int:
+    """Seconds for a ``Retry-After`` header; not the same for everybody, so that a crowd does not come back at once."""
+    return random.randint(2, 8)  # noqa: S311 - spreads load, guards nothing
+
+
+def unavailable(reason: str) -> CognitoError:
+    return CognitoError(_UNREACHABLE, reason=reason, retry_after=retry_after())
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    timeout: float,
+    data: Mapping[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+) -> Answer:
+    """One HTTP call, over in ``timeout`` seconds whatever the other side does.
+
+    Raises CognitoError, its reason naming the host and the cause.
+    """
+    from requests import RequestException  # imported when a first call is made: most workers start faster
+
+    host = urlsplit(url).netloc
+    try:
+        return _within(timeout, lambda: _exchange(method, url, timeout, data, auth))
+    except (RequestException, OSError, ValueError) as error:
+        # urllib3's text repeats the URL; the class says what happened without it.
+        raise unavailable(f"{host} cannot be reached: {_root_cause(error)}") from None
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """The result of ``work``, or TimeoutError. Threads are the only way to bound what blocks in C."""
+    outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((work(), None))
+        except BaseException as error:  # carried over to the caller's thread, whatever it is
+            outcome.put((None, error))
+
+    threading.Thread(target=run, name="cognito_wsgi call", daemon=True).start()
+    try:
+        result, error = outcome.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no complete answer in {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # no error, so there is a result
+
+
+def _exchange(
+    method: str, url: str, timeout: float, data: Mapping[str, str] | None, auth: tuple[str, str] | None
+) -> Answer:
+    import requests
+
+    deadline = time.monotonic() + timeout
+    with (
+        requests.Session() as session,
+        session.request(
+            method,
+            url,
+            data=data,
+            auth=auth or _no_netrc,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as response,
+    ):
+        body = b""
+        while chunk := response.raw.read1(
+            16 * 1024
+        ):  # what has arrived, so that a trickle meets the deadline
+            body += chunk
+            if len(body) > MAX_ANSWER_SIZE:
+                raise ValueError(f"an answer of more than {MAX_ANSWER_SIZE} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no complete answer in {timeout:g} s")
+        return Answer(response.status_code, response.headers, body)
+
+
+def _no_netrc(request: Any) -> Any:
+    """An ``auth`` that adds nothing, and so keeps requests from looking for a ``.netrc``."""
+    return request
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost cause, by class; our own messages and the system's whole."""
+    while (inner := _inner(error)) is not None:
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    if isinstance(error, (TimeoutError, ValueError)) and type(error).__module__ == "builtins":
+        return str(error)
+    return type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    for candidate in (error.__cause__, getattr(error, "reason", None), *error.args, error.__context__):
+        if isinstance(candidate, BaseException):
+            return candidate
+    return None
+
+
+def parse_json_object(body: bytes) -> dict[str, Any] | None:
+    """The object that the bytes hold, or None: whatever else they are is garbage."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class CognitoClient:
+    """The pool's authorize, token, revocation and logout endpoints for one app client."""
+
+    def __init__(self, config: CognitoConfig) -> None:
+        self._config = config
+        self._patience = _Patience()
+        #: Seconds that Cognito's clock was ahead of ours in its last answer, or None before the first.
+        self.clock_skew: float | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._config.domain!r})"
+
+    def authorize_url(self, parameters: Mapping[str, str]) -> str:
+        """Address of the hosted sign-in page (Cognito developer guide, "Authorize endpoint")."""
+        query = {
+            "response_type": "code",
+            "client_id": self._config.client_id,
+            "redirect_uri": self._config.redirect_url,
+            **({"scope": " ".join(self._config.scopes)} if self._config.scopes else {}),
+            **parameters,
+        }
+        return f"{self._config.authorize_url}?{urlencode(query)}"
+
+    def logout_url(self) -> str:
+        """Address that ends the hosted session and comes back to ``logout_url``."""
+        query = urlencode({"client_id": self._config.client_id, "logout_uri": self._config.logout_url})
+        return f"{self._config.cognito_logout_url}?{query}"
+
+    def exchange_code(self, code: str, code_verifier: str) -> TokenAnswer:
+        """Tokens for an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
+
+        Raises GrantRefused for any 4xx but a wrong client, CognitoError for the rest.
+        """
+        return self._grant(
+            {
+                "grant_type": "authorization_code",
+                "code": code,
+                "code_verifier": code_verifier,
+                "redirect_uri": self._config.redirect_url,
+            }
+        )
+
+    def refresh(self, refresh_token: str) -> TokenAnswer:
+        """New tokens for a refresh token (RFC 6749 §6).
+
+        Raises GrantRefused for ``invalid_grant`` alone: nothing else ends a session. CognitoError for the rest.
+        """
+        if self._patience.is_waiting(time.time()):
+            raise unavailable("the token endpoint has failed several times; waiting before the next try")
+        started = time.time()
+        try:
+            answer = self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        except CognitoError:
+            self._patience.note_failure(started, time.time())
+            raise
+        except GrantRefused as refused:
+            self._patience.note_success()
+            if refused.error == "invalid_grant":
+                raise
+            self._raise_operator_mistake(refused.error)
+        self._patience.note_success()
+        return answer
+
+    def revoke(self, refresh_token: str) -> None:
+        """Make a refresh token worthless (RFC 7009). Raises CognitoError if that could not be done."""
+        answer = self._post(self._config.revoke_url, {"token": refresh_token})
+        if answer.status != 200:
+            raise unavailable(f"revocation refused: {_describe(answer)}")
+
+    def _grant(self, form: dict[str, str]) -> TokenAnswer:
+        answer = self._post(self._config.token_url, form)
+        if answer.status == 200:
+            return _parse_tokens(answer)
+        if 400 <= answer.status < 500 and answer.status != 429:
+            error = _error_code(answer)
+            if error is not None:
+                log.warning("%s refused the %s grant: %s", self._host, form["grant_type"], _describe(answer))
+                if error == "invalid_client":
+                    self._raise_operator_mistake(error)
+                raise GrantRefused(error)
+        raise unavailable(f"{self._host} answered the token call with {_describe(answer)}")
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._config.domain).netloc
+
+    def _raise_operator_mistake(self, error: str) -> NoReturn:
+        log.error(
+            "Cognito refuses this app client (%s): compare AWS_COGNITO_USER_POOL_CLIENT_ID and "
+            "AWS_COGNITO_USER_POOL_CLIENT_SECRET with the user pool",
+            error,
+        )
+        raise CognitoError(_MISCONFIGURED, reason=f"Cognito refuses this app client: {error}", retry_after=60)
+
+    def _post(self, url: str, form: dict[str, str]) -> Answer:
+        secret = self._config.client_secret
+        answer = call(
+            "POST",
+            url,
+            timeout=self._config.timeout,
+            data={**form, "client_id": self._config.client_id},
+            auth=(self._config.client_id, secret) if secret is not None else None,
+        )
+        self._note_clock(answer.headers.get("Date", ""))
+        return answer
+
+    def _note_clock(self, date: str) -> None:
+        if (parsed := parsedate_tz(date)) is not None:
+            try:
+                self.clock_skew = mktime_tz(parsed) - time.time()
+            except (ValueError, OverflowError):
+                return
+
+
+class _Patience:
+    """When to leave a failing endpoint alone.
+
+    A slow failure buys as long a pause as it took, so that no more than one request in two waits for nothing;
+    from the third failure in a row on the pauses double, up to 10 s, spread by chance over a fleet.
+    """
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._until = 0.0
+
+    def is_waiting(self, now: float) -> bool:
+        return now < self._until <= now + 60  # a clock set back must not make a pause of hours
+
+    def note_failure(self, started: float, now: float) -> None:
+        self._failures += 1
+        pause = max(0.0, min(now - started, 10.0))
+        if self._failures >= 3:
+            pause = max(pause, min(10.0, 0.05 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0))  # noqa: S311
+        self._until = now + pause
+
+    def note_success(self) -> None:
+        self._failures = 0
+        self._until = 0.0
+
+
+def _parse_tokens(answer: Answer) -> TokenAnswer:
+    fields = parse_json_object(answer.body)
+    if fields is None:
+        raise unavailable("the token endpoint answered 200 with something else than a JSON object")
+    tokens = [fields.get(name) for name in ("access_token", "id_token", "refresh_token")]
+    for token in tokens:
+        if token is not None and not (isinstance(token, str) and _TOKEN_TEXT.fullmatch(token)):
+            raise unavailable("the token endpoint answered with a token that is none")
+    access_token, id_token, refresh_token = tokens
+    if access_token is None:
+        raise unavailable("the token endpoint answered without an access token")
+    return TokenAnswer(access_token, id_token, refresh_token)
+
+
+def _error_code(answer: Answer) -> str | None:
+    """The OAuth error code of a refusal, "other" for one unknown to us, None if it is no OAuth answer."""
+    fields = parse_json_object(answer.body)
+    if fields is None or not isinstance(fields.get("error"), str):
+        return None
+    return fields["error"] if fields["error"] in _ERROR_CODES else "other"
+
+
+def _describe(answer: Answer) -> str:
+    request_id = re.sub(r"[^A-Za-z0-9-]", "", answer.headers.get("x-amz-cognito-request-id", ""))[:64]
+    return f"status {answer.status}, error {_error_code(answer)}, request id {request_id or 'none'}"

@@ -1,0 +1,105 @@
+"""Which path a request asks for, and which paths may be returned to.
+
+WSGI servers hand on ``PATH_INFO`` percent-decoded and otherwise as the client wrote it; no server removes
+dot segments, and Werkzeug's router skips leading slashes and merges the others (design.md §4). The gateway
+judges what the router will act on, and refuses what two readers could read in two ways.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from .errors import BadRequestError
+
+#: C0 and C1 control characters and DEL. Line and paragraph separators are none, and no router splits at them.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DOT_SEGMENT = re.compile(r"(?:\A|/)\.\.?(?:/|\Z)")
+_SLASHES = re.compile(r"/{2,}")
+
+#: Longest address, in characters, that a sign-in returns to. It travels in a cookie.
+MAX_RETURN_LENGTH = 2000
+
+#: Characters that stay as they are in the path of a URL (RFC 3986 §3.3), beside letters and digits.
+_PATH_SAFE = "/!$&'()*+,;=:@-._~"
+
+
+class RequestPath(NamedTuple):
+    """A path as the router may read it: decoded, beginning with one slash."""
+
+    merged: str
+    #: With runs of slashes inside left standing, as a ``<path:…>`` route sees them; else the same as merged.
+    as_it_came: str
+
+
+def decode_wsgi(text: str) -> str:
+    """Text of the WSGI environ as Werkzeug decodes it (PEP 3333: bytes as latin-1; in fact UTF-8).
+
+    Raises BadRequestError for characters that no byte stands for.
+    """
+    try:
+        return text.encode("latin-1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        raise BadRequestError("The address has characters that no server may pass on.") from None
+
+
+def parse_path(path_info: str) -> RequestPath:
+    """The path to judge, or BadRequestError where it could mean two things."""
+    if (  # nearly every path: nothing to decode, merge or doubt
+        path_info.isascii()
+        and path_info.isprintable()
+        and path_info.startswith("/")
+        and "//" not in path_info
+        and "/." not in path_info
+        and "\\" not in path_info
+    ):
+        return RequestPath(path_info, path_info)
+    return _parse_odd_path(decode_wsgi(path_info))
+
+
+def _parse_odd_path(path: str) -> RequestPath:
+    if path == "":
+        return RequestPath("/", "/")
+    if not path.startswith("/"):
+        raise BadRequestError("The path of the address does not begin with a slash.")
+    if _CONTROL.search(path):
+        raise BadRequestError("The path of the address has control characters.")
+    if "\\" in path:
+        raise BadRequestError("The path of the address has a backslash.")
+    if _DOT_SEGMENT.search(path):
+        raise BadRequestError("The path of the address has a segment of one or two dots.")
+    return RequestPath(_SLASHES.sub("/", path), "/" + path.lstrip("/"))
+
+
+def quote_path(path: str) -> str:
+    """A decoded path, percent-encoded for use in a URL."""
+    return quote(path, safe=_PATH_SAFE)
+
+
+def quote_query(query: str) -> str:
+    """A query string as it came in the environ, with what may not stand in a header percent-encoded."""
+    return quote(query.encode("latin-1", "replace"), safe=_PATH_SAFE + '?%[]|^`{}<>"'.replace('"', ""))
+
+
+def find_return_path(address: str) -> tuple[str, str] | None:
+    """``(address, path)`` if ``address`` is a path of this site, else None.
+
+    The address comes back ready for a ``Location`` header, the path decoded for comparison. Nothing but a
+    path with an optional query passes: no scheme, no host in any disguise, no fragment (RFC 9700 §4.11.1).
+    """
+    if not address.startswith("/") or address.startswith("//") or len(address) > MAX_RETURN_LENGTH:
+        return None
+    if "\\" in address or "#" in address or _CONTROL.search(address):
+        return None
+    raw_path, mark, query = address.partition("?")
+    try:
+        path = _parse_odd_path(unquote(raw_path, errors="strict"))
+    except (BadRequestError, UnicodeDecodeError):
+        return None
+    if path.merged != path.as_it_came:
+        return None
+    quoted = quote(raw_path, safe=_PATH_SAFE + "%") + mark + quote(query, safe=_PATH_SAFE + "?%[]")
+    if len(quoted) > MAX_RETURN_LENGTH:
+        return None
+    return quoted, path.merged

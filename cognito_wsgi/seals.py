@@ -1,0 +1,97 @@
+"""Keys of our own: what the gateway keeps in a browser and nobody else may read or change.
+
+Fernet under keys derived with HKDF from SECRET_KEY, one for each purpose and app client, so that a value made
+for one is worthless for any other. Old keys open what they sealed (SECRET_KEY_FALLBACKS).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+    from .config import CognitoConfig
+
+#: Longest sealed text that is tried at all; a login or refresh cookie in ten pieces has less.
+MAX_SEALED_LENGTH = 40 * 1024
+
+
+class Opened(NamedTuple):
+    data: bytes
+    sealed_at: int  # Unix seconds
+
+
+class Seal:
+    """Seals and opens values for one purpose."""
+
+    def __init__(self, config: CognitoConfig, purpose: str) -> None:
+        self._secret_keys = config.secret_keys
+        self._info = b"\0".join((b"cognito_wsgi/1", purpose.encode(), config.client_id.encode()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        # Imported when a first sign-in or refresh needs it.
+        from cryptography.fernet import Fernet, MultiFernet
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        def derive(secret: bytes) -> Fernet:
+            key = HKDF(algorithm=SHA256(), length=32, salt=None, info=self._info).derive(secret)
+            return Fernet(base64.urlsafe_b64encode(key))
+
+        return MultiFernet([derive(secret) for secret in self._secret_keys])
+
+    def seal(self, data: bytes, now: float) -> str:
+        return self._fernet.encrypt_at_time(data, int(now)).rstrip(b"=").decode()
+
+    def open(self, text: str, *, max_age: int, now: float) -> Opened | None:
+        """What was sealed at most ``max_age`` seconds ago; None for anything else, whatever it is."""
+        from cryptography.fernet import InvalidToken
+
+        if len(text) > MAX_SEALED_LENGTH or not text.isascii():
+            return None
+        token = text.encode() + b"=" * (-len(text) % 4)
+        try:
+            # Fernet skips characters that base64 does not know and ignores spare bits: one value, one spelling.
+            if base64.urlsafe_b64encode(base64.urlsafe_b64decode(token)) != token:
+                return None
+            data = self._fernet.decrypt_at_time(token, max_age, int(now))
+            return Opened(data, self._fernet.extract_timestamp(token))
+        except (InvalidToken, binascii.Error, ValueError):
+            return None
+
+
+def pack_refresh_token(token: str, sub: str) -> bytes:
+    """A refresh token and its owner as bytes, base64url parts decoded: sealing encodes them again."""
+    subject = sub.encode()
+    try:
+        parts = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")]
+        packed = b"\1" + b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+        if _unpack_parts(packed[1:]) != token:
+            packed = b"\0" + token.encode()
+    except (binascii.Error, ValueError, OverflowError):
+        packed = b"\0" + token.encode()
+    return len(subject).to_bytes(2, "big") + subject + packed
+
+
+def unpack_refresh_token(data: bytes) -> tuple[str, str]:
+    """``(token, sub)`` out of what ``pack_refresh_token`` made."""
+    end = 2 + int.from_bytes(data[:2], "big")
+    sub, kind, packed = data[2:end].decode(), data[end : end + 1], data[end + 1 :]
+    return (_unpack_parts(packed) if kind == b"\1" else packed.decode()), sub
+
+
+def _unpack_parts(packed: bytes) -> str:
+    parts = []
+    while packed:
+        end = 2 + int.from_bytes(packed[:2], "big")
+        parts.append(base64.urlsafe_b64encode(packed[2:end]).rstrip(b"=").decode())
+        packed = packed[end:]
+    return ".".join(parts)

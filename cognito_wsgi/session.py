@@ -1,0 +1,300 @@
+"""The session: verified tokens, remembered, and the cookies that carry them.
+
+A session is nothing but its tokens. What is remembered of it is what verification found out, keyed by the
+whole tokens, and it is worth nothing once they expire or their keys leave the pool; any other process finds
+out the same from the same cookies.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, size_in_header
+from .errors import CognitoError, CognitoWsgiError, TokenVerifyError
+from .forks import run_in_forked_children
+from .seals import Seal, pack_refresh_token, unpack_refresh_token
+from .tokens import Claims, TokenVerifier, VerifiedToken, group_names, scope_names
+
+if TYPE_CHECKING:
+    from .config import CognitoConfig
+    from .jwks import KeySet, KeyStore
+
+log = logging.getLogger("cognito_wsgi")
+
+#: Sessions that a process remembers.
+MAX_REMEMBERED = 10_000
+
+
+class SessionTooLarge(CognitoWsgiError):
+    """The cookies of a session would not pass the servers on the way. Sizes in bytes."""
+
+    def __init__(self, access: int, refresh: int) -> None:
+        self.access = access
+        self.refresh = refresh
+        self.limit = MAX_TOTAL_SIZE
+        super().__init__(
+            f"the access token takes {access} bytes of cookies and the refresh token {refresh}; "
+            f"together they may take {MAX_TOTAL_SIZE}"
+        )
+
+
+class Session:
+    """What verification found out about a pair of tokens. Never changed, save for ``keys``."""
+
+    __slots__ = (
+        "_keys",
+        "access",
+        "access_token",
+        "expires_at",
+        "groups",
+        "id_token",
+        "is_machine",
+        "nested",
+        "remote_user",
+        "scopes",
+        "user_info",
+        "user_info_expires_at",
+        "user_info_key",
+        "user_info_nested",
+    )
+
+    def __init__(
+        self,
+        access: VerifiedToken,
+        access_token: str,
+        *,
+        leeway: int,
+        id_token: str | None = None,
+        user_info: VerifiedToken | None = None,
+    ) -> None:
+        claims = access.claims
+        self.access = access
+        self.access_token = access_token
+        self.expires_at = claims["exp"] + leeway
+        self.groups = group_names(claims)
+        self.scopes = scope_names(claims)
+        self.is_machine = "username" not in claims
+        # PEP 3333: text of the environ is bytes as latin-1.
+        name: str = claims["client_id"] if self.is_machine else claims["username"]
+        self.remote_user = name.encode().decode("latin-1")
+        self.nested = _nested(claims)
+        self.id_token = id_token
+        self.user_info = user_info.claims if user_info else None
+        self.user_info_key = user_info.key if user_info else None
+        self.user_info_nested = _nested(user_info.claims) if user_info else ()
+        self.user_info_expires_at = user_info.claims["exp"] + leeway if user_info else 0
+        self._keys: KeySet | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    @property
+    def sub(self) -> str:
+        sub: str = self.access.claims["sub"]
+        return sub
+
+    def is_backed_by(self, keys: KeySet) -> bool:
+        """Whether the keys that signed the tokens are still the pool's."""
+        if self._keys is keys:
+            return True
+        for key in (self.access.key, self.user_info_key):
+            if key is not None and keys.get(key.kid) != key:
+                return False
+        self._keys = keys
+        return True
+
+    def own_claims(self) -> Claims:
+        """The access token's claims, a copy that the caller may change."""
+        return _copy(self.access.claims, self.nested)
+
+    def own_user_info(self, now: float) -> Claims | None:
+        """The ID token's claims, likewise; None if there are none or they have expired."""
+        if self.user_info is None or now >= self.user_info_expires_at:
+            return None
+        return _copy(self.user_info, self.user_info_nested)
+
+
+def _nested(claims: Claims) -> tuple[str, ...]:
+    """The claims that hold a list or an object, and so have to be copied one by one."""
+    return tuple(name for name, value in claims.items() if isinstance(value, (list, dict)))
+
+
+def _copy(claims: Claims, nested: tuple[str, ...]) -> Claims:
+    copy = claims.copy()
+    for name in nested:
+        copy[name] = _copy_json(copy[name])
+    return copy
+
+
+def _copy_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_copy_json(item) if isinstance(item, (list, dict)) else item for item in value]
+    if isinstance(value, dict):
+        return {name: _copy_json(item) for name, item in value.items()}
+    return value
+
+
+class Sessions:
+    """Tokens in, sessions out; each pair of tokens is verified once in a process."""
+
+    def __init__(self, config: CognitoConfig, keys: KeyStore, verifier: TokenVerifier) -> None:
+        self._leeway = config.leeway
+        self._keys = keys
+        self._verifier = verifier
+        self._remembered: OrderedDict[str, Session] = OrderedDict()
+        self._start_afresh()
+        run_in_forked_children(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._lock = threading.Lock()  # held for a moment by a newcomer, never while anything is awaited
+
+    def find(
+        self, access_token: str, id_token: str | None, now: float, *, bearer: bool = False, wait: bool = True
+    ) -> Session:
+        """The session of these tokens.
+
+        Raises TokenVerifyError if the access token is refused, CognitoError if that cannot be told. An ID
+        token that is refused only leaves ``user_info`` empty.
+        """
+        # A token that was taken in the Authorization header need not do in a cookie.
+        name = "bearer " + access_token if bearer else access_token
+        session = self._remembered.get(name)
+        if session is not None and now < session.expires_at:
+            keys = self._keys.current(now)
+            if keys is not None and session.id_token == id_token and session.is_backed_by(keys):
+                return session
+        return self._verify(name, access_token, id_token, now, bearer=bearer, wait=wait)
+
+    def _verify(
+        self, name: str, access_token: str, id_token: str | None, now: float, *, bearer: bool, wait: bool
+    ) -> Session:
+        access = self._verifier.verify_access_token(access_token, now=now, bearer=bearer, wait=wait)
+        user_info, is_final = self._verify_id_token(id_token, access_token, access, now, wait)
+        session = self.make(access, access_token, id_token, user_info)
+        if is_final:
+            self._remember(name, session)
+        return session
+
+    def make(
+        self, access: VerifiedToken, access_token: str, id_token: str | None, user_info: VerifiedToken | None
+    ) -> Session:
+        return Session(access, access_token, leeway=self._leeway, id_token=id_token, user_info=user_info)
+
+    def _verify_id_token(
+        self, id_token: str | None, access_token: str, access: VerifiedToken, now: float, wait: bool
+    ) -> tuple[VerifiedToken | None, bool]:
+        """Its claims if it may be trusted, and whether that will stay so."""
+        if id_token is None or "username" not in access.claims:
+            return None, True
+        try:
+            verified = self._verifier.verify_id_token(
+                id_token, access_token=access_token, sub=access.claims["sub"], now=now, wait=wait
+            )
+        except TokenVerifyError as error:
+            log.debug("the ID token of a session is refused: %s", error.reason)
+            return None, error.hopeless
+        except CognitoError as error:
+            log.debug("the ID token of a session cannot be verified: %s", error.reason)
+            return None, False
+        return verified, True
+
+    def _remember(self, name: str, session: Session) -> None:
+        with self._lock:
+            self._remembered[name] = session
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+
+    def forget(self, access_token: str) -> None:
+        with self._lock:
+            self._remembered.pop(access_token, None)
+
+
+class RefreshCookie(NamedTuple):
+    token: str
+    #: Whose it is; None where the cookie is not encrypted and cannot tell.
+    sub: str | None
+
+
+class SessionCookies:
+    """Puts sessions into cookies, and finds the refresh token in them."""
+
+    def __init__(self, config: CognitoConfig, cookie_set: CookieSet) -> None:
+        self._config = config
+        self._set = cookie_set
+        self._seal = Seal(config, "refresh")
+
+    def find_refresh_token(self, cookies: OwnCookies, now: float) -> RefreshCookie | None:
+        text = self._set.join(cookies, self._set.refresh)
+        if text is None:
+            return None
+        if not self._config.refresh_cookie_encrypted:
+            return RefreshCookie(text, None)
+        opened = self._seal.open(text, max_age=self._config.refresh_cookie_max_age, now=now)
+        return RefreshCookie(*unpack_refresh_token(opened.data)) if opened else None
+
+    def store(
+        self,
+        session: Session,
+        refresh_token: str | None,
+        cookies: OwnCookies,
+        now: float,
+        *,
+        logins: dict[str, str],
+    ) -> list[str]:
+        """``Set-Cookie`` values for a session, within what servers take.
+
+        logins: login cookies to be kept, by name, oldest first; those for which no room is left are deleted.
+        If room is short the ID token is left out first. Raises SessionTooLarge if even that does not do.
+        """
+        access_token, id_token = session.access_token, session.id_token
+        refresh_text = None
+        if refresh_token is not None and self._config.refresh_enabled:
+            refresh_text = self._refresh_text(refresh_token, session.sub, now)
+        access_size = self._set.pieces_size(self._set.access, access_token)
+        refresh_size = self._set.pieces_size(self._set.refresh, refresh_text) if refresh_text else 0
+        room = MAX_TOTAL_SIZE - access_size - refresh_size
+        if room < 0:
+            raise SessionTooLarge(access_size, refresh_size)
+        if id_token is not None:
+            id_size = self._set.pieces_size(self._set.id, id_token)
+            if id_size + size_in_header(logins) > room:
+                log.warning(
+                    "the ID token of a session is left out: it takes %d bytes of cookies, and only %d are left "
+                    "of %d beside the access and refresh tokens; cognito.user_info will be None",
+                    id_size,
+                    room,
+                    MAX_TOTAL_SIZE,
+                )
+                id_token = None
+            else:
+                room -= id_size
+        given_up = []
+        for name in list(logins):
+            if size_in_header(logins) <= room:
+                break
+            given_up.append(name)
+            del logins[name]
+        changes = self._store(self._set.access, access_token, self._max_age(session.expires_at, now), cookies)
+        changes += self._store(
+            self._set.id, id_token, self._max_age(session.user_info_expires_at, now), cookies
+        )
+        changes += self._store(self._set.refresh, refresh_text, self._config.refresh_cookie_max_age, cookies)
+        return changes + self._set.delete(name for name in given_up if name in cookies.values)
+
+    def _store(self, base: str, value: str | None, max_age: int, cookies: OwnCookies) -> list[str]:
+        if value is None:
+            return self._set.delete(self._set.came(cookies, base))
+        return self._set.store(base, value, max_age=max_age, cookies=cookies)
+
+    def _max_age(self, expires_at: float, now: float) -> int:
+        """Seconds that a token's cookie lives: as long as the token, or less if so configured."""
+        remaining = max(1, int(expires_at - now))
+        return min(remaining, self._config.cookie_max_age or remaining)
+
+    def _refresh_text(self, refresh_token: str, sub: str, now: float) -> str:
+        if not self._config.refresh_cookie_encrypted:
+            return refresh_token
+        return self._seal.seal(pack_refresh_token(refresh_token, sub), now)
