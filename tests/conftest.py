@@ -1,0 +1,24 @@
+"""What all tests share: pools, and servers on loopback that end with the test."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from cognito_wsgi.testing import TestPool
+
+# "quick" for the ordinary run; "thorough" for the long searches, e.g.
+#   HYPOTHESIS_PROFILE=thorough tox -e py -- tests/test_paths_search.py
+settings.register_profile("quick", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile(
+    "thorough", max_examples=200_000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture
+def pool() -> TestPool:
+    """A pool that is only a signing key: no network."""
+    return TestPool()
