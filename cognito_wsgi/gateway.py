@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -123,16 +123,13 @@ class CognitoGateway:
 
     def _decide(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""
-        path = parse_path(request.environ.get("PATH_INFO", ""))
-        endpoint = self._find_endpoint(request, path.merged)
+        path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
+        endpoint = self._find_endpoint(request, path)
         if endpoint is not None:
             return endpoint(request)
-        rule = self._find_rule(request, path.merged)
-        if path.as_it_came is path.merged:
-            self._let_in(request, rule)
-        else:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
-            self._let_in(request, rule)
-            self._let_in(request, self._find_rule(request, path.as_it_came))
+        self._let_in(request, self._find_rule(request, path))
+        if as_it_came != path:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
+            self._let_in(request, self._find_rule(request, as_it_came))
         return self._pass_on(request)
 
     def _find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
@@ -157,7 +154,7 @@ class CognitoGateway:
         if access.is_public:
             request.session = request.session or self._find_session_aside(request)
             return
-        if self._is_trusted_preflight(request) and access.allow != "deny":
+        if request.method == "OPTIONS" and self._is_trusted_preflight(request) and access.allow != "deny":
             return
         session = request.session = request.session or self._find_session(request)
         missing = access.find_missing(session.groups, session.scopes)
@@ -221,13 +218,13 @@ class CognitoGateway:
     def _refreshed(self, request: Request, error: TokenVerifyError) -> Session:
         """A new session in place of one that has expired, for the request to go on with."""
         if error.hopeless:
-            request.spoilt_cookies += self._cookies.came(request.cookies, self._cookies.access)
+            request.spoilt_cookies += tuple(self._cookies.came(request.cookies, self._cookies.access))
             raise self._not_signed_in(request, error.reason)
         cookie = None
         if self.config.refresh_enabled and isinstance(error, (MissingToken, TokenExpired, UnknownKey)):
             cookie = self._session_cookies.find_refresh_token(request.cookies, request.now)
             if cookie is None:
-                request.spoilt_cookies += self._cookies.came(request.cookies, self._cookies.refresh)
+                request.spoilt_cookies += tuple(self._cookies.came(request.cookies, self._cookies.refresh))
         if cookie is None:
             raise self._not_signed_in(request, error.reason)
         if request.is_unsafe and self._is_from_elsewhere(request):
@@ -242,10 +239,10 @@ class CognitoGateway:
             session, new_token = self._refresher.refresh(refresh_token, id_token, request.now)
         except RefreshRefused as error:
             if error.is_settled:
-                request.spoilt_cookies += self._all_of_session(request)
+                request.spoilt_cookies += tuple(self._all_of_session(request))
             raise self._not_signed_in(request, str(error)) from None
         if subs - {session.sub}:
-            request.spoilt_cookies += self._all_of_session(request)
+            request.spoilt_cookies += tuple(self._all_of_session(request))
             raise self._not_signed_in(request, "the refreshed tokens are another user's")
         logins = {
             name: value for name, value in self._cookies.login_cookies(request.cookies).items() if value
@@ -308,8 +305,7 @@ class CognitoGateway:
     def _is_trusted_preflight(self, request: Request) -> bool:
         """A CORS preflight bears no credentials; whether to allow what it asks is for the application to say."""
         return (
-            request.method == "OPTIONS"
-            and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
+            "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
             and "HTTP_ORIGIN" in request.environ
             and not self._is_from_elsewhere(request)
         )
@@ -381,7 +377,7 @@ class CognitoGateway:
         self._refuse_other_sites(request)
         cookie = self._session_cookies.find_refresh_token(request.cookies, request.now)
         if cookie is None:
-            request.spoilt_cookies += self._cookies.came(request.cookies, self._cookies.refresh)
+            request.spoilt_cookies += tuple(self._cookies.came(request.cookies, self._cookies.refresh))
             raise self._not_signed_in(request, "no refresh token")
         session = self._refresh(request, cookie.token, {cookie.sub} - {None})
         expires_at = int(session.access.claims["exp"])
@@ -595,7 +591,7 @@ def _check_together(
     return checked_config, checked_rules
 
 
-def _with_cookies(app: WSGIApplication, set_cookies: list[str]) -> WSGIApplication:
+def _with_cookies(app: WSGIApplication, set_cookies: Sequence[str]) -> WSGIApplication:
     """``app``, its answer setting cookies and therefore private. The body goes back as it came."""
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Any:

@@ -10,6 +10,8 @@ from .errors import BadRequestError
 from .paths import decode_wsgi
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from _typeshed.wsgi import WSGIEnvironment
 
     from .cookies import CookieSet
@@ -22,33 +24,23 @@ MAX_BEARER_LENGTH = 33 * 1024
 class Request:
     """Made for each request: nothing in it outlives the answer."""
 
-    __slots__ = (
-        "cookies",
-        "environ",
-        "is_bearer",
-        "method",
-        "now",
-        "rule",
-        "script_name",
-        "session",
-        "set_cookies",
-        "spoilt_cookies",
-    )
+    #: Whether the Authorization header decides, and so no cookie does.
+    is_bearer = False
+    #: The visitor's session, once it is found.
+    session: Session | None = None
+    #: ``Set-Cookie`` values for the answer, whoever gives it.
+    set_cookies: Sequence[str] = ()
+    #: Names of cookies that are worth nothing; an answer of our own deletes them.
+    spoilt_cookies: tuple[str, ...] = ()
+    #: The rule that decided, for the log.
+    rule = "none"
 
     def __init__(self, environ: WSGIEnvironment, cookie_set: CookieSet) -> None:
         self.environ = environ
         self.now = time.time()
         self.method: str = environ.get("REQUEST_METHOD", "GET").upper()
-        self.script_name: str = decode_wsgi(environ.get("SCRIPT_NAME", ""))
-        #: Whether the Authorization header decides, and so no cookie does.
-        self.is_bearer = False
-        #: The visitor's session, once it is found.
-        self.session: Session | None = None
-        #: ``Set-Cookie`` values for the answer, whoever gives it.
-        self.set_cookies: list[str] = []
-        #: Names of cookies that are worth nothing; an answer of our own deletes them.
-        self.spoilt_cookies: list[str] = []
-        self.rule = "none"
+        script_name: str = environ.get("SCRIPT_NAME", "")
+        self.script_name = decode_wsgi(script_name) if script_name else ""
         header = environ.get("HTTP_COOKIE", "")
         self.cookies = cookie_set.read(header)
         if self.cookies.rest is None:  # the application gets its own cookies alone
