@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import socket
+
     from .stage import Stage
 
 DEFAULT_PORT = 5000
@@ -26,6 +28,8 @@ def main() -> int:
         if arguments.tour:
             return tour()
         return serve(arguments.port)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT  # the tour was cut short
     except ModuleNotFoundError as error:
         sys.exit(f"The demo needs {error.name}, which is not installed: pip install -e '.[demo]'")
 
@@ -40,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--port",
-        type=int,
+        type=port_number,
         help=f"of the newspaper; 0 for any free one (default: {DEFAULT_PORT}, or a free one if that is taken)",
     )
     parser.add_argument(
@@ -49,6 +53,12 @@ def parse_arguments() -> argparse.Namespace:
         help="no browser: tell the whole story over HTTP on free ports and check every step",
     )
     return parser.parse_args()
+
+
+def port_number(text: str) -> int:
+    if not 0 <= (port := int(text)) <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not a port: choose one from 0 to 65535")
+    return port
 
 
 def tour() -> int:
@@ -61,23 +71,31 @@ def tour() -> int:
 
 def serve(port: int | None) -> int:
     """Run until Ctrl-C (SIGINT) or SIGTERM."""
-    from .stage import ANY_PORT, POOL_PORTS, PortTaken, newspaper
-
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
-    try:
-        with newspaper(DEFAULT_PORT if port is None else port, POOL_PORTS, say=say) as stage:
-            welcome(stage)
-            stop.wait()
-    except PortTaken as error:
-        if port is not None:
-            sys.exit(f"Port {error.port} is taken. Choose another with --port, or 0 for any free one.")
-        say(f"Port {error.port} is taken: the newspaper uses another.")
-        return serve(ANY_PORT)
+
+    from .stage import POOL_PORTS, newspaper
+
+    with listen_on(port) as listener, newspaper(listener, POOL_PORTS, say=say) as stage:
+        welcome(stage)
+        stop.wait()
     say("\nStopped.")
     return 0
+
+
+def listen_on(port: int | None) -> socket.socket:
+    """A port that was asked for must be free; in place of the default another will do."""
+    from .stage import ANY_PORT, PortUnavailable, listen
+
+    try:
+        return listen(DEFAULT_PORT if port is None else port)
+    except PortUnavailable as error:
+        if port is not None:
+            sys.exit(f"Port {port}: {error.reason}. Choose another with --port, or 0 for any free one.")
+        say(f"Port {error.port} is taken: the newspaper uses another.")
+        return listen(ANY_PORT)
 
 
 def welcome(stage: Stage) -> None:

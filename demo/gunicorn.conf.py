@@ -8,7 +8,6 @@ workers = 1
 worker_class = "gthread"
 threads = 16
 
-# A large session needs long headers: the gateway's cookies take up to 7,500 bytes of gunicorn's 8,190.
-limit_request_field_size = 8190
-
+# Without the query: the callback's holds the code of a sign-in.
 accesslog = "-"
+access_log_format = "%(h)s %(m)s %(U)s %(s)s %(B)s"

@@ -71,9 +71,9 @@ def parse_draft(form: Mapping[str, str]) -> Draft:
     for name, (shortest, longest) in LIMITS.items():
         fields[name] = text = clean(form.get(name, ""))
         if not shortest <= len(text) <= longest:
-            problems[name] = f"The {name} needs {shortest} to {longest} characters; this has {len(text)}."
+            problems[name] = f"This needs {shortest} to {longest} characters and has {len(text)}."
         elif has_control_characters(text, allowed="\n" if name == "body" else ""):
-            problems[name] = f"The {name} holds characters that cannot be printed."
+            problems[name] = "This holds characters that cannot be printed."
     section = form.get("section", "")
     if section not in SECTIONS:
         problems["section"] = "Choose a section."

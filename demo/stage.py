@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request
 
@@ -22,17 +24,20 @@ from .app import create_app
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+log = logging.getLogger("newspaper")
+
 HOST = "127.0.0.1"
 POOL_PORTS = (8001, 8002)  # sign-in pages and tokens; issuer and keys
 ANY_PORT = 0
 
 
-class PortTaken(Exception):
-    """Somebody else listens on the port that was asked for."""
+class PortUnavailable(Exception):
+    """The port that was asked for cannot be had; ``reason`` is the system's."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, reason: str) -> None:
         self.port = port
-        super().__init__(f"port {port} is taken")
+        self.reason = reason
+        super().__init__(f"port {port}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,15 @@ class Stage:
 
 @contextmanager
 def newspaper(
-    port: int, pool_ports: tuple[int, int], *, say: Callable[[str], None] = print
+    listener: socket.socket, pool_ports: tuple[int, int], *, say: Callable[[str], None] = print
 ) -> Iterator[Stage]:
-    """Run both until the block ends. Raises PortTaken for the newspaper's port; the pool finds another."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(listen(port))
-        url = f"http://{HOST}:{listener.getsockname()[1]}"
-        pool = stack.enter_context(user_pool(pool_ports, say=say))
+    """Run both until the block ends."""
+    host, port = listener.getsockname()
+    url = f"http://{host}:{port}"
+    with user_pool(pool_ports, say=say) as pool:
         config = CognitoConfig.from_mapping(settings(pool, url))
-        app = at_one_address(create_app(config), url)
-        stack.enter_context(serving(listener, app))
-        yield Stage(url, pool, config)
+        with serving(listener, at_one_address(create_app(config), url)):
+            yield Stage(url, pool, config)
 
 
 def settings(pool: LocalUserPool, url: str) -> dict[str, object]:
@@ -70,27 +73,32 @@ def settings(pool: LocalUserPool, url: str) -> dict[str, object]:
 
 
 def listen(port: int) -> socket.socket:
+    """Take a port, from 0 (any free one) to 65535. Raises PortUnavailable."""
     try:
         return socket.create_server((HOST, port), backlog=128)
+    except OSError as error:
+        raise PortUnavailable(port, os.strerror(error.errno or 0)) from None
+
+
+def user_pool(ports: tuple[int, int], *, say: Callable[[str], None]) -> LocalUserPool:
+    try:
+        return LocalUserPool(port=ports[0], issuer_port=ports[1])
     except OSError:
-        raise PortTaken(port) from None
+        say(f"Port {ports[0]} or {ports[1]} is taken: the user pool uses two others.")
+        return LocalUserPool()
 
 
-@contextmanager
-def user_pool(ports: tuple[int, int], *, say: Callable[[str], None]) -> Iterator[LocalUserPool]:
-    with ExitStack() as stack:
-        try:
-            pool = stack.enter_context(LocalUserPool(port=ports[0], issuer_port=ports[1]))
-        except OSError:
-            say(f"Port {ports[0]} or {ports[1]} is taken: the user pool uses two others.")
-            pool = stack.enter_context(LocalUserPool(port=ANY_PORT, issuer_port=ANY_PORT))
-        yield pool
+class RequestHandler(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        # Without the query: the callback's holds the code of a sign-in.
+        path = getattr(self, "path", "").partition("?")[0]  # none where the request line is garbage
+        log.info("%s %r %s", self.command, path, code)
 
 
 @contextmanager
 def serving(listener: socket.socket, app: WSGIApplication) -> Iterator[None]:
     host, port = listener.getsockname()
-    server = make_server(host, port, app, threaded=True, fd=listener.fileno())
+    server = make_server(host, port, app, threaded=True, request_handler=RequestHandler, fd=listener.fileno())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

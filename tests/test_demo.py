@@ -140,7 +140,9 @@ def test_a_taken_port_is_named():
             timeout=60,
         )
     assert answer.returncode == 1
-    assert answer.stderr == f"Port {port} is taken. Choose another with --port, or 0 for any free one.\n"
+    assert answer.stderr == (
+        f"Port {port}: Address already in use. Choose another with --port, or 0 for any free one.\n"
+    )
 
 
 def test_the_pool_goes_elsewhere_when_its_port_is_taken_and_says_so():

@@ -12,7 +12,7 @@ async function json(address, options = {}) {
 }
 
 function explain(note, error) {
-  note.replaceChildren(`That did not work: ${error.message}. `);
+  note.replaceChildren(error.signIn ? "Your session has ended. " : `That did not work: ${error.message}.`);
   if (error.signIn) {
     const address = new URL(error.signIn, location.href);
     address.searchParams.set("next", location.pathname + location.search);
@@ -23,21 +23,21 @@ function explain(note, error) {
   }
 }
 
-function clockTime(text) {
-  const time = document.createElement("time");
-  time.dateTime = text;
-  time.textContent = new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  return time;
+function clock(date) {
+  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
 function wireItem(line) {
   const item = document.createElement("li");
+  const time = document.createElement("time");
+  time.dateTime = line.sent;
+  time.textContent = clock(new Date(line.sent));
   const text = document.createElement("span");
   text.textContent = line.text;
   const source = document.createElement("span");
   source.className = "hint";
   source.textContent = line.source;
-  item.append(clockTime(line.sent), " ", text, " ", source);
+  item.append(time, " ", text, " ", source);
   return item;
 }
 
@@ -49,7 +49,7 @@ if (wire) {
     try {
       const latest = await json(wire.dataset.headlines);
       wire.replaceChildren(...latest.wire.map(wireItem));
-      note.textContent = `As of ${new Date().toLocaleTimeString()}`;
+      note.textContent = `As of ${clock(new Date())}`;
     } catch (error) {
       explain(note, error);
     }
@@ -65,7 +65,7 @@ if (renew) {
   renew.addEventListener("click", async () => {
     try {
       const session = await json(renew.dataset.refresh, { method: "POST" });
-      const until = new Date(session.expires_at * 1000).toLocaleTimeString();
+      const until = clock(new Date(session.expires_at * 1000));
       document.getElementById("expires").textContent = until;
       note.textContent = `Renewed: the new access token is good until ${until}.`;
     } catch (error) {
