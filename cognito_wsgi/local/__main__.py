@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .directory import Client
@@ -22,13 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if issuer_port is None:
         issuer_port = options.port and options.port + 1  # port 0 is any free one, for both
     try:
-        pool = LocalUserPool(options.users, options.port, issuer_port, options.host)
+        with (
+            _stop_signal() as stopped,
+            LocalUserPool(options.users, options.port, issuer_port, options.host) as pool,
+        ):
+            print("\n".join(_introduction(pool, _client_to_show(pool, options.client))), flush=True)
+            stopped.wait()
     except LocalPoolError as err:
         print(f"error: {err}", file=sys.stderr)
         return 2
-    with pool:
-        print("\n".join(_introduction(pool, options.client)), flush=True)
-        _wait_for_signal()
     return 0
 
 
@@ -51,8 +54,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _introduction(pool: LocalUserPool, client: str | None) -> Iterator[str]:
-    yield "Local user pool, for this machine only. Ctrl-C stops it."
+def _client_to_show(pool: LocalUserPool, name: str | None) -> Client:
+    """The client of that name, or the first that can sign people in."""
+    usable = [client for client in pool.clients.values() if client.callback_urls and client.logout_urls]
+    for client in usable:
+        if name in (None, client.name):
+            return client
+    names = ", ".join(client.name for client in usable) or "none"
+    raise LocalPoolError(
+        f"there is no client {name or ''!r} with callback and sign-out URLs; there is {names}"
+    )
+
+
+def _introduction(pool: LocalUserPool, client: Client) -> Iterator[str]:
+    yield "Local user pool, for this machine only"
     yield ""
     yield f"  domain   {pool.domain}   (sign-in pages, OAuth endpoints)"
     yield f"  issuer   {pool.issuer}   (keys)"
@@ -66,16 +81,12 @@ def _introduction(pool: LocalUserPool, client: str | None) -> Iterator[str]:
         ("client", "client_id", "client_secret"),
         [(client.name, client.client_id, client.client_secret or "none") for client in pool.clients.values()],
     )
-    for app_client in _clients_to_show(pool, client):
-        yield ""
-        yield f"Settings of an application that uses the client {app_client.name!r}:"
-        yield ""
-        yield from _exports(pool, app_client)
-
-
-def _clients_to_show(pool: LocalUserPool, name: str | None) -> list[Client]:
-    usable = [client for client in pool.clients.values() if client.callback_urls and client.logout_urls]
-    return [client for client in usable if client.name == name] if name else usable[:1]
+    yield ""
+    yield f"Settings of an application that uses the client {client.name!r}:"
+    yield ""
+    yield from _exports(pool, client)
+    yield ""
+    yield "Ctrl-C stops the pool."
 
 
 def _exports(pool: LocalUserPool, client: Client) -> Iterator[str]:
@@ -93,11 +104,17 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[
         yield f"  {'   '.join(cells)}".rstrip()
 
 
-def _wait_for_signal() -> None:
+@contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, in place of what they did before."""
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stopped.set()) for number in numbers]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

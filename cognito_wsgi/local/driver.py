@@ -44,7 +44,9 @@ def submit_sign_in(
 
 def _refusal(response: requests.Response) -> SignInRefused:
     alert = _read_page(response).alert
-    return SignInRefused(alert or f"neither a redirect nor a sign-in page: {response.status_code} {response.url}")
+    return SignInRefused(
+        alert or f"neither a redirect nor a sign-in page: {response.status_code} {response.url}"
+    )
 
 
 def _walk_to_pool(http: requests.Session, response: requests.Response) -> requests.Response:

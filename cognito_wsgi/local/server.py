@@ -39,7 +39,7 @@ class LoopbackServer:
         server = make_server(
             self._host, 0, app, threaded=True, request_handler=_handler(clock), fd=self._socket.fileno()
         )
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name=self.origin, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), name=self.origin, daemon=True)
         thread.start()
         self._socket.close()  # the server has a copy of its own
 

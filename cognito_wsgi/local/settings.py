@@ -112,9 +112,12 @@ def _refuse_twins(clients: tuple[Client, ...], top: _Table) -> None:
 
 def url_problem(url: str) -> str | None:
     """Why a callback or sign-out URL could not be registered at Cognito, or None if it could."""
-    parts = urlsplit(url)
     if len(url) > 1024:
         return "longer than 1024 characters"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "not a URL"
     if not parts.scheme or not (parts.netloc or parts.path):
         return "not an absolute URL"
     if parts.fragment:

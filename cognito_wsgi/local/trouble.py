@@ -55,7 +55,7 @@ class Trouble:
     jwks: str | None = None
     token: str | None = None
     revoke: str | None = None
-    delay: float = 10
+    delay: float = 10.0
     access_token_lifetime: int = 3600
     id_token_lifetime: int = 3600
     rotation: bool = False
