@@ -12,13 +12,15 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import mktime_tz, parsedate_tz
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from .errors import CognitoError, CognitoWsgiError
+from .events import Events, Outage
 
 if TYPE_CHECKING:
     from .config import CognitoConfig
@@ -188,7 +190,8 @@ def parse_json_object(body: bytes) -> dict[str, Any] | None:
 class CognitoClient:
     """The pool's authorize, token, revocation and logout endpoints for one app client."""
 
-    def __init__(self, config: CognitoConfig) -> None:
+    def __init__(self, config: CognitoConfig, events: Events | None = None) -> None:
+        self._events = events or Events()
         self._config = config
         self._patience = _Patience()
         #: Seconds that Cognito's clock was ahead of ours in its last answer, or None before the first.
@@ -250,11 +253,25 @@ class CognitoClient:
 
     def revoke(self, refresh_token: str) -> None:
         """Make a refresh token worthless (RFC 7009). Raises CognitoError if that could not be done."""
-        answer = self._post(self._config.revoke_url, {"token": refresh_token})
-        if answer.status != 200:
-            raise unavailable(f"revocation refused: {_describe(answer)}")
+        with self._reporting_outages("revoke"):
+            answer = self._post(self._config.revoke_url, {"token": refresh_token})
+            if answer.status != 200:
+                raise unavailable(f"revocation refused: {_describe(answer)}")
+
+    @contextmanager
+    def _reporting_outages(self, endpoint: str) -> Iterator[None]:
+        started = time.time()
+        try:
+            yield
+        except CognitoError as error:
+            self._events.emit(Outage(endpoint=endpoint, reason=error.reason, seconds=time.time() - started))
+            raise
 
     def _grant(self, form: dict[str, str]) -> TokenAnswer:
+        with self._reporting_outages("token"):
+            return self._ask_for_tokens(form)
+
+    def _ask_for_tokens(self, form: dict[str, str]) -> TokenAnswer:
         answer = self._post(self._config.token_url, form)
         if answer.status == 200:
             return _parse_tokens(answer)

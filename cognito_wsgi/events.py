@@ -43,7 +43,7 @@ class SignedIn(Event):
     seconds: float
 
     def __str__(self) -> str:
-        return f"signed in: sub {ascii(self.sub)}"
+        return f"signed in: sub {self.sub!a}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ class SessionRefreshed(Event):
     seconds: float
 
     def __str__(self) -> str:
-        return f"session refreshed: sub {ascii(self.sub)}"
+        return f"session refreshed: sub {self.sub!a}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ class Denied(Event):
     def __str__(self) -> str:
         only = "REPORT ONLY, let through: " if self.is_report_only else ""
         return (
-            f"{only}{self.status} {shown(self.method)} {ascii(self.path[:256])} rule {ascii(self.rule)}: "
+            f"{only}{self.status} {shown(self.method)} {self.path[:256]!a} rule {self.rule!a}: "
             f"{shown(self.reason)} (reference {self.reference})"
         )
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from .endpoints import call, parse_json_object, unavailable
 from .errors import CognitoError, ConfigurationError, UnknownKey
+from .events import Events, KeysFetched, Outage
 from .forks import run_in_forked_children
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class KeyStore:
     The set in use is replaced as a whole, so that readers need no lock.
     """
 
-    def __init__(self, config: CognitoConfig) -> None:
+    def __init__(self, config: CognitoConfig, events: Events | None = None) -> None:
+        self._events = events or Events()
         self._url = config.jwks_url
         self._timeout = config.timeout
         self._keys: KeySet | None = None
@@ -249,17 +251,18 @@ class KeyStore:
             raise unavailable("the fetch of the keys did not end") from None
 
     def _fetch_now(self) -> KeySet:
+        started = time.time()
         try:
             keys = self._download()
         except CognitoError as error:
-            log.error("cannot fetch the keys of the user pool: %s", error.reason)
+            self._events.emit(Outage(endpoint="jwks", reason=error.reason, seconds=time.time() - started))
             raise
         now = time.time()
         if keys != self._keys:
             self._keys = keys
-            log.info("fetched %d keys of the user pool", len(keys))
         self._fetched_at = now
         self._look_at = now + REFRESH_AFTER
+        self._events.emit(KeysFetched(keys=len(keys), seconds=now - started))
         return self._keys or keys
 
     def _download(self) -> KeySet:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .endpoints import CognitoClient, GrantRefused, unavailable
 from .errors import CognitoError, CognitoWsgiError, TokenVerifyError
+from .events import Events, RefreshFailed, SessionRefreshed
 from .forks import run_in_forked_children
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ class _Entry:
 
 
 class Refresher:
-    def __init__(self, client: CognitoClient, sessions: Sessions, *, timeout: float) -> None:
+    def __init__(
+        self, client: CognitoClient, sessions: Sessions, events: Events | None = None, *, timeout: float
+    ) -> None:
+        self._events = events or Events()
         self._client = client
         self._sessions = sessions
         self._timeout = timeout
@@ -163,17 +167,21 @@ class Refresher:
 
     def _run(self, name: bytes, entry: _Entry, refresh_token: str, id_token: str | None, now: float) -> None:
         """Make the call that all who share the entry wait for."""
+        started = time.time()
         try:
             refreshed = self._call(refresh_token, id_token, now)
         except RefreshRefused as error:
             entry.died_at = time.time()
             entry.future.set_exception(error)
+            self._events.emit(RefreshFailed(is_final=True, reason=str(error)))
         except BaseException as error:
             self._discard(name, entry)  # those who wait now share the failure; the next request tries again
             entry.future.set_exception(error)
+            self._events.emit(RefreshFailed(is_final=False, reason=getattr(error, "reason", type(error).__name__)))
         else:
             entry.settled_at = time.time()
             entry.future.set_result(refreshed)
+            self._events.emit(SessionRefreshed(sub=refreshed.session.sub, seconds=entry.settled_at - started))
             if entry.is_signed_out and refreshed.refresh_token != refresh_token:
                 self._revoke_quietly(refreshed.refresh_token)
 

@@ -32,6 +32,8 @@ class Request:
     set_cookies: Sequence[str] = ()
     #: Names of cookies that are worth nothing; an answer of our own deletes them.
     spoilt_cookies: tuple[str, ...] = ()
+    #: Whether it comes back from Cognito.
+    is_callback = False
     #: The rule that decided, for the log.
     rule = "none"
 

@@ -57,7 +57,8 @@ _KNOWN_METHODS = frozenset(
 
 @dataclass(frozen=True)
 class Access:
-    """Who gets in. Conditions add up; ``exact`` limits the rule to its path alone.
+    """Who gets in. Conditions add up; ``exact`` limits the rule to its path alone, and with ``report_only``
+    it lets everybody in and only reports whom it would refuse.
 
     groups: names of Cognito groups, all of them needed, or one of them with ``any_group``.
     scopes: scopes of the access token, all of them needed.
@@ -73,6 +74,7 @@ class Access:
     max_auth_age: int | None = None
     where: Callable[[Claims], object] | None = None
     exact: bool = False
+    report_only: bool = False
     _groups: frozenset[str] = field(init=False, repr=False, compare=False)
     _scopes: frozenset[str] = field(init=False, repr=False, compare=False)
 
@@ -92,7 +94,7 @@ class Access:
             names = getattr(self, name)
             if not isinstance(names, tuple) or not all(isinstance(item, str) and item for item in names):
                 yield f"{name} is {names!r}; write a list of names, such as ['admin']"
-        for name in ("any_group", "exact"):
+        for name in ("any_group", "exact", "report_only"):
             if not isinstance(getattr(self, name), bool):
                 yield f"{name} is {getattr(self, name)!r}; write True or False"
         if self.any_group and not self.groups:

@@ -1,0 +1,158 @@
+"""Who sent a request: the session of its cookies, refreshed if need be, or of its Authorization header."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from .errors import (
+    AuthorisationRequiredError,
+    BadRequestError,
+    MalformedToken,
+    MissingToken,
+    RefusalError,
+    TokenExpired,
+    TokenVerifyError,
+    UnknownKey,
+)
+from .refresh import RefreshRefused
+from .session import SessionTooLarge
+
+if TYPE_CHECKING:
+    from .config import CognitoConfig
+    from .cookies import CookieSet
+    from .refresh import Refresher
+    from .request import Request
+    from .session import RefreshCookie, Session, SessionCookies, Sessions
+    from .site import Site
+
+log = logging.getLogger("cognito_wsgi")
+
+#: RFC 6750 §3. Cookies have no scheme of their own, and a 401 has to name one (RFC 9110 §15.5.2).
+CHALLENGE = 'Bearer realm="cognito"'
+
+
+class Visitors:
+    def __init__(
+        self,
+        config: CognitoConfig,
+        site: Site,
+        cookie_set: CookieSet,
+        sessions: Sessions,
+        session_cookies: SessionCookies,
+        refresher: Refresher,
+    ) -> None:
+        self._bearer_enabled = config.bearer_enabled
+        self._refresh_enabled = config.refresh_enabled
+        self._site = site
+        self._set = cookie_set
+        self._sessions = sessions
+        self._session_cookies = session_cookies
+        self._refresher = refresher
+
+    def find(self, request: Request) -> Session:
+        """The visitor's session. Raises RefusalError if there is none, or it may not be used for this request."""
+        if self._bearer_enabled and request.has_bearer:
+            return self._find_by_bearer(request)
+        try:
+            session = self._sessions.find(*self._tokens(request), request.now)
+        except TokenVerifyError as error:
+            return self._refreshed(request, error)
+        self._site.refuse_unsafe_from_elsewhere(request)
+        return session
+
+    def find_aside(self, request: Request) -> Session | None:
+        """The visitor's session where none is needed: nothing is waited for, and nothing is refused."""
+        try:
+            if self._bearer_enabled and request.has_bearer:
+                return self._sessions.find(request.bearer_token(), None, request.now, bearer=True, wait=False)
+            if not request.cookies.values:
+                return None
+            self._site.refuse_unsafe_from_elsewhere(request)
+            return self._sessions.find(*self._tokens(request), request.now, wait=False)
+        except (TokenVerifyError, RefusalError):
+            return None
+
+    def find_refresh_token(self, request: Request) -> RefreshCookie | None:
+        """The refresh token, if the cookie holds one that may be used."""
+        found = self._session_cookies.find_refresh_token(request.cookies, request.now)
+        if found is None:
+            request.spoilt_cookies += tuple(self._set.came(request.cookies, self._set.refresh))
+        return found
+
+    def refresh(self, request: Request, cookie: RefreshCookie, *, sub: str | None = None) -> Session:
+        """A session with new tokens, their cookies in ``request.set_cookies``.
+
+        sub: whose session it was, where that is known beside the cookie.
+
+        Raises AuthorisationRequiredError if it has ended, CognitoError if that cannot be told.
+        """
+        id_token = self._set.join(request.cookies, self._set.id)
+        try:
+            session, refresh_token = self._refresher.refresh(cookie.token, id_token, request.now)
+        except RefreshRefused as error:
+            if error.is_settled:
+                self._give_up_session(request)
+            raise not_signed_in(str(error)) from None
+        if {sub, cookie.sub} - {None, session.sub}:
+            self._give_up_session(request)
+            raise not_signed_in("the refreshed tokens are another user's")
+        logins = {name: value for name, value in self._set.login_cookies(request.cookies).items() if value}
+        try:
+            request.set_cookies = self._session_cookies.store(
+                session, refresh_token, request.cookies, request.now, logins=logins
+            )
+        except SessionTooLarge as error:
+            log.error("a refreshed session cannot be kept: %s", error)
+            raise BadRequestError(
+                "Your session has become too large for cookies.", reason=str(error)
+            ) from None
+        return session
+
+    def _tokens(self, request: Request) -> tuple[str, str | None]:
+        access_token = self._set.join(request.cookies, self._set.access)
+        if access_token is None:
+            if self._set.came(request.cookies, self._set.access):
+                raise MalformedToken("the access token's cookie came twice or not whole")
+            raise MissingToken("no access token")
+        return access_token, self._set.join(request.cookies, self._set.id)
+
+    def _refreshed(self, request: Request, error: TokenVerifyError) -> Session:
+        """A new session in place of one that has expired or is gone, for the request to go on with."""
+        if error.hopeless:
+            request.spoilt_cookies += tuple(self._set.came(request.cookies, self._set.access))
+        if not self._refresh_enabled or not isinstance(error, (MissingToken, TokenExpired, UnknownKey)):
+            raise not_signed_in(error.reason)
+        cookie = self.find_refresh_token(request)
+        if cookie is None:
+            raise not_signed_in(error.reason)
+        self._site.refuse_unsafe_from_elsewhere(request)
+        sub = error.claims["sub"] if isinstance(error, TokenExpired) else None
+        return self.refresh(request, cookie, sub=str(sub) if sub is not None else None)
+
+    def _give_up_session(self, request: Request) -> None:
+        """It has ended for good: the next answer of ours takes its cookies away."""
+        for base in (self._set.access, self._set.id, self._set.refresh):
+            request.spoilt_cookies += tuple(self._set.came(request.cookies, base))
+
+    def _find_by_bearer(self, request: Request) -> Session:
+        """The token of the Authorization header decides alone (RFC 6750 §3.1)."""
+        token = request.bearer_token()
+        if not token:
+            raise AuthorisationRequiredError(
+                "Send an access token.", reason="Bearer without a token", challenge=CHALLENGE
+            )
+        try:
+            return self._sessions.find(token, None, request.now, bearer=True)
+        except TokenVerifyError as error:
+            raise AuthorisationRequiredError(
+                "The access token is not accepted.",
+                reason=f"Bearer token refused: {error.reason}",
+                challenge=f'{CHALLENGE}, error="invalid_token", error_description="The access token is not accepted"',
+            ) from None
+
+
+def not_signed_in(reason: str) -> AuthorisationRequiredError:
+    return AuthorisationRequiredError(
+        "You are not signed in, or your session has ended.", reason=reason, challenge=CHALLENGE
+    )
