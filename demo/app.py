@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, render_template, request
+from prometheus_client import CollectorRegistry
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from cognito_wsgi import CognitoConfig, CognitoGateway
+from cognito_wsgi.metrics import Metrics, metrics_app
 
 from .newsroom import Newsroom
 from .rules import RULES, in_words
@@ -36,7 +39,11 @@ def create_app(config: CognitoConfig) -> Flask:
     app.add_template_global(RULES, "route_map")
     app.add_template_global(lambda: datetime.now().astimezone(), "now")
 
-    app.wsgi_app = CognitoGateway(app.wsgi_app, config, rules=RULES)  # type: ignore[method-assign]
+    registry = CollectorRegistry()
+    site = DispatcherMiddleware(app.wsgi_app, {"/metrics": metrics_app(registry)})
+    app.wsgi_app = CognitoGateway(  # type: ignore[method-assign]
+        site, config, rules=RULES, on_event=Metrics(registry)
+    )
     return app
 
 

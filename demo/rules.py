@@ -31,6 +31,7 @@ RULES: dict[str, object] = {
     # Machines, by the scopes of their access tokens.
     "GET /api/wire": {"scopes": ["newsroom/read"]},
     "POST /api/wire": {"scopes": ["newsroom/write"]},
+    "/metrics": {"scopes": ["newsroom/read"]},  # Prometheus is a machine client, too
 }
 
 
