@@ -31,6 +31,7 @@ class LocalUserPool:
     domain: the origin of the sign-in pages and the OAuth endpoints. Never the issuer's.
     calls: how often each endpoint was asked: "discovery", "jwks", "authorize", "login",
         "signup", "token" ("token:refresh_token" and so on as well), "revoke", "userinfo", "logout".
+        A sign-in by form counts for two at "login": the page, and what it sends.
     trouble: the switches, see ``Trouble``.
     """
 

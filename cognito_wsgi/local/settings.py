@@ -143,12 +143,14 @@ class _Table:
     def complain(self, key: str, problem: str) -> None:
         self.problems.append(f"{self._file}: {self._path}{key}: {problem}")
 
-    def text(self, key: str, default: str | None = None, *, pattern: str = r"(?s).+") -> str:
+    def text(self, key: str, default: str | None = None, *, pattern: str = r"(?s).*") -> str:
         value = self._values.pop(key, default)
         if value is None:
             self.complain(key, "is missing; a text is expected")
         elif not isinstance(value, str):
             self.complain(key, f"a text is expected, not {_kind(value)}")
+        elif value == "" != default:
+            self.complain(key, "must not be empty")
         elif value != default and not re.fullmatch(pattern, value):
             self.complain(key, f"does not have the form {pattern}")
         else:

@@ -123,7 +123,8 @@ class Store:
 
     def issue_refresh_token(self, sign_in: SignIn) -> str:
         token = _new_refresh_token()
-        self._refresh_tokens[token] = RefreshToken(sign_in)
+        with self._lock:
+            self._refresh_tokens[token] = RefreshToken(sign_in)
         return token
 
     def find_refresh_token(self, token: str) -> RefreshToken | None:
@@ -151,7 +152,7 @@ class Store:
             if record.sign_in.username == username:
                 self.revoke(record.sign_in)
 
-    def is_revoked(self, origin_jti: object) -> bool:
+    def is_revoked(self, origin_jti: str) -> bool:
         return origin_jti in self._revoked_origins
 
 

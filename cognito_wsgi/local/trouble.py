@@ -1,34 +1,14 @@
-"""Trouble on demand: the switches that make the pool behave badly, and the answers they bring."""
+"""Trouble on demand: the switches that make the pool behave badly. ``bad_answers`` has the answers."""
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
-from werkzeug import Request, Response
-
 #: What may be wrong with an endpoint's answer.
-KINDS = (
-    "429",
-    "503",
-    "500",
-    "html",
-    "garbage",
-    "slow",
-    "drip",
-    "huge",
-    "redirect",
-    "empty",
-    "close",
-)
+KINDS = ("429", "503", "500", "html", "garbage", "slow", "drip", "huge", "redirect", "empty", "close")
 
 #: The endpoints that have a switch of their own.
 ENDPOINTS = ("jwks", "token", "revoke")
-
-HUGE_BODY = 64 * 1024 * 1024  # bytes
-DRIP_INTERVAL = 0.2  # seconds
 
 
 @dataclass
@@ -36,9 +16,10 @@ class Trouble:
     """The switches. Set one and the pool misbehaves from the next request on.
 
     jwks, token, revoke: how that endpoint answers, one of ``KINDS``; None for as it should.
-        "html" and "garbage" come with status 200; "slow" is a good answer ``delay`` seconds late;
-        "drip" sends a byte every 0.2 seconds for ever; "huge" is 64 MiB of text; "redirect"
-        leads to another address of the pool; "close" hangs up without a word.
+        "html", "garbage" (no JSON) and "empty" (JSON without content) come with status 200;
+        "slow" is a good answer ``delay`` seconds late; "drip" sends a byte every 0.2 seconds
+        for ever; "huge" is 64 MiB of text; "redirect" leads to another address of the pool;
+        "close" hangs up without a word.
     delay: seconds.
     access_token_lifetime, id_token_lifetime: seconds.
     rotation: every refresh brings a new refresh token and ends the old one.
@@ -98,82 +79,3 @@ def _is_like(default: object, value: object) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(default, bool) and isinstance(value, bool)
     return isinstance(value, int if isinstance(default, int) else int | float)
-
-
-def troubled_response(
-    kind: str, request: Request, *, delay: float, elsewhere: str, stopped: threading.Event
-) -> Response | None:
-    """The bad answer of one of ``KINDS``; None where the good one may follow.
-
-    delay: seconds that "slow" takes.
-    elsewhere: the address that "redirect" names.
-    stopped: set when the pool ends, and with it every wait here.
-    """
-    if kind == "slow":
-        return Response(status=503) if stopped.wait(delay) else None
-    if kind == "close":
-        return _hang_up(request)
-    if kind == "drip":
-        return Response(_drops(stopped), mimetype="application/json")
-    if kind == "huge":
-        return Response(_flood(stopped), mimetype="application/json")
-    return _PLAIN_ANSWERS[kind](request, elsewhere)
-
-
-def _hang_up(request: Request) -> Response:
-    request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    return Response()  # which the server finds it can no longer send
-
-
-def _drops(stopped: threading.Event) -> Iterator[bytes]:
-    yield b"{"
-    while not stopped.wait(DRIP_INTERVAL):
-        yield b" "
-
-
-def _flood(stopped: threading.Event) -> Iterator[bytes]:
-    chunk = b" " * 65536
-    for _ in range(HUGE_BODY // len(chunk)):
-        if stopped.is_set():
-            return
-        yield chunk
-
-
-def _throttled(request: Request, elsewhere: str) -> Response:
-    return Response('{"error":"too_many_requests"}', 429, {"Retry-After": "1"}, mimetype="application/json")
-
-
-def _unavailable(request: Request, elsewhere: str) -> Response:
-    return Response("Service Unavailable", 503)
-
-
-def _broken(request: Request, elsewhere: str) -> Response:
-    return Response('{"error":"server_error"}', 500, mimetype="application/json")
-
-
-def _html(request: Request, elsewhere: str) -> Response:
-    return Response("<!doctype html><title>Hello</title><p>This is no JSON.", mimetype="text/html")
-
-
-def _garbage(request: Request, elsewhere: str) -> Response:
-    return Response(b'\x00\xff{"keys": [}\xfe', mimetype="application/json")
-
-
-def _redirect(request: Request, elsewhere: str) -> Response:
-    return Response(status=302, headers={"Location": elsewhere})
-
-
-def _empty(request: Request, elsewhere: str) -> Response:
-    body = '{"keys": []}' if request.path.endswith("/jwks.json") else "{}"
-    return Response(body, mimetype="application/json")
-
-
-_PLAIN_ANSWERS = {
-    "429": _throttled,
-    "503": _unavailable,
-    "500": _broken,
-    "html": _html,
-    "garbage": _garbage,
-    "redirect": _redirect,
-    "empty": _empty,
-}

@@ -43,7 +43,7 @@ def read_userinfo(state: PoolState, authorization: str) -> dict[str, str]:
         raise UserInfoRefused("Access token is invalid")
     if not isinstance(expires_at, int) or expires_at <= state.now():
         raise UserInfoRefused("Access token has expired")
-    if state.store.is_revoked(claims.get("origin_jti")):
+    if state.store.is_revoked(str(claims.get("origin_jti"))):
         raise UserInfoRefused("Access token has been revoked")
     scope = str(claims.get("scope"))
     if "openid" not in scope.split():

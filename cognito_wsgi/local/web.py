@@ -9,9 +9,9 @@ from flask import Flask, Response, request
 from werkzeug import Response as AnyResponse
 from werkzeug.exceptions import Forbidden
 
+from .bad_answers import BAD_ANSWERS, Occasion
 from .loopback import is_loopback
 from .state import PoolState
-from .trouble import troubled_response
 
 
 def create_app(name: str, state: PoolState, *, elsewhere: str) -> Flask:
@@ -23,27 +23,23 @@ def create_app(name: str, state: PoolState, *, elsewhere: str) -> Flask:
 
     @app.before_request
     def refuse_strangers() -> None:
-        if not is_loopback_host(request.headers.get("Host", "")) or not is_loopback(
-            request.remote_addr or ""
-        ):
+        peer, host = request.remote_addr or "", request.headers.get("Host", "")
+        if not (is_loopback(peer) and is_loopback_host(host)):
             raise Forbidden("The local user pool answers to loopback addresses only.")
 
     @app.before_request
     def count() -> None:
-        if request.endpoint is None:
-            return
-        state.count(request.endpoint)
-        if request.endpoint == "token":
-            state.count(f"token:{request.form.get('grant_type', '')}")
+        if request.endpoint is not None:
+            state.count(request.endpoint)
+        if request.endpoint == "token" and (grant_type := request.form.get("grant_type")):
+            state.count(f"token:{grant_type}")
 
     @app.before_request
     def make_trouble() -> AnyResponse | None:
         kind = state.trouble.kind_for(request.endpoint)
         if kind is None:
             return None
-        return troubled_response(
-            kind, request, delay=state.trouble.delay, elsewhere=elsewhere, stopped=state.stopped
-        )
+        return BAD_ANSWERS[kind](Occasion(request, state.trouble.delay, elsewhere, state.stopped))
 
     @app.after_request
     def name_request(response: Response) -> Response:
@@ -54,7 +50,7 @@ def create_app(name: str, state: PoolState, *, elsewhere: str) -> Flask:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a Host header names this machine: a page elsewhere cannot, even with a name of its own that leads here."""
+    """Whether a Host header names this machine, as that of a foreign name that leads here does not."""
     try:
         return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:

@@ -15,6 +15,13 @@ def pool() -> Iterator[LocalUserPool]:
         yield pool
 
 
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[LocalUserPool]:
+    """For tests that change nothing in the pool."""
+    with LocalUserPool() as pool:
+        yield pool
+
+
 @pytest.fixture
 def visitor(pool: LocalUserPool) -> Iterator[Visitor]:
     with Visitor(pool) as visitor:

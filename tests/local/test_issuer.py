@@ -120,11 +120,11 @@ def test_kids_are_new_in_every_pool() -> None:
 
 @pytest.mark.parametrize("host", ["evil.test", "evil.test:80", "127.0.0.1.evil.test", "[::1", "", "10.0.0.1"])
 @pytest.mark.parametrize("path", ["/login", "/_control", "/oauth2/token"])
-def test_a_foreign_host_header_is_refused(pool: LocalUserPool, host: str, path: str) -> None:
-    origin = pool.issuer.rpartition("/")[0] if path == "/_control" else pool.domain
+def test_a_foreign_host_header_is_refused(shared_pool: LocalUserPool, host: str, path: str) -> None:
+    origin = shared_pool.issuer.rpartition("/")[0] if path == "/_control" else shared_pool.domain
     assert get(origin + path, Host=host).status_code in {400, 403}
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:1"])
-def test_every_loopback_host_header_is_served(pool: LocalUserPool, host: str) -> None:
-    assert get(pool.jwks_url, Host=host).status_code == 200
+def test_every_loopback_host_header_is_served(shared_pool: LocalUserPool, host: str) -> None:
+    assert get(shared_pool.jwks_url, Host=host).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
@@ -34,8 +35,9 @@ PAGES = ["/login", "/signup", "/forgotPassword", "/error", "/nowhere"]
 
 
 @pytest.fixture(params=PAGES)
-def page(request: pytest.FixtureRequest, visitor: Visitor) -> requests.Response:
-    return visitor.get(request.param, **visitor.request(**CARRIED))
+def page(request: pytest.FixtureRequest, shared_pool: LocalUserPool) -> Iterator[requests.Response]:
+    with Visitor(shared_pool) as visitor:
+        yield visitor.get(request.param, **visitor.request(**CARRIED))
 
 
 class TestEveryPage:

@@ -98,7 +98,7 @@ def test_a_table_that_is_left_out_is_the_built_in_one(write: Path, table: str) -
     [
         pytest.param("[users.zoe]", "users.zoe.password: is missing", id="password missing"),
         pytest.param(
-            "[users.zoe]\npassword = ''", "users.zoe.password: does not have the form", id="password empty"
+            "[users.zoe]\npassword = ''", "users.zoe.password: must not be empty", id="password empty"
         ),
         pytest.param(
             "[users.zoe]\npassword = 5", "users.zoe.password: a text is expected, not a number", id="number"
