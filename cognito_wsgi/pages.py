@@ -119,7 +119,7 @@ def private(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if not control.no_store:
         control.public = False
         del control.s_maxage
-        control.private = control.private or True
+        control.private = True
     return [*others, ("Cache-Control", control.to_header())]
 
 
