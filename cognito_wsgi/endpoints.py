@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import mktime_tz, parsedate_tz
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from .errors import CognitoError, CognitoWsgiError
@@ -64,6 +64,9 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(status={self.status})"
+
 
 class TokenAnswer(NamedTuple):
     """What the token endpoint gave. Texts as they came, not verified."""
@@ -71,6 +74,9 @@ class TokenAnswer(NamedTuple):
     access_token: str
     id_token: str | None
     refresh_token: str | None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 def retry_after() -> int:
@@ -94,18 +100,18 @@ def call(
 
     Raises CognitoError, its reason naming the host and the cause.
     """
-    from requests import RequestException  # imported when a first call is made: most workers start faster
-
-    host = urlsplit(url).netloc
     try:
         return _within(timeout, lambda: _exchange(method, url, timeout, data, auth))
-    except (RequestException, OSError, ValueError) as error:
-        # urllib3's text repeats the URL; the class says what happened without it.
-        raise unavailable(f"{host} cannot be reached: {_root_cause(error)}") from None
+    except Exception as error:  # requests, urllib3, http.client and ssl have each a family of their own
+        raise unavailable(f"{urlsplit(url).netloc} cannot be reached: {_root_cause(error)}") from None
+
+
+class _LimitReached(Exception):
+    """The other side takes too long, or sends too much."""
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
-    """The result of ``work``, or TimeoutError. Threads are the only way to bound what blocks in C."""
+    """The result of ``work``, unless it takes too long. Threads are the only way to bound what blocks in C."""
     outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
     def run() -> None:
@@ -118,7 +124,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     try:
         result, error = outcome.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"no complete answer in {seconds:g} s") from None
+        raise _LimitReached(f"no complete answer in {seconds:g} s") from None
     if error is not None:
         raise error
     return result  # type: ignore[return-value]  # no error, so there is a result
@@ -127,12 +133,13 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 def _exchange(
     method: str, url: str, timeout: float, data: Mapping[str, str] | None, auth: tuple[str, str] | None
 ) -> Answer:
-    import requests
+    import requests  # when a first call is made: most workers start faster
 
     deadline = time.monotonic() + timeout
-    with (
-        requests.Session() as session,
-        session.request(
+    with requests.Session() as session:
+        # Even one that it does not follow makes a Session read a redirect's body, however long that is.
+        session.get_redirect_target = _no_redirect  # type: ignore[method-assign]
+        with session.request(
             method,
             url,
             data=data,
@@ -141,18 +148,26 @@ def _exchange(
             timeout=timeout,
             allow_redirects=False,
             stream=True,
-        ) as response,
-    ):
-        body = b""
-        while chunk := response.raw.read1(
-            16 * 1024
-        ):  # what has arrived, so that a trickle meets the deadline
-            body += chunk
-            if len(body) > MAX_ANSWER_SIZE:
-                raise ValueError(f"an answer of more than {MAX_ANSWER_SIZE} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no complete answer in {timeout:g} s")
-        return Answer(response.status_code, response.headers, body)
+        ) as response:
+            return Answer(response.status_code, response.headers, _read_body(response.raw, deadline))
+
+
+def _read_body(raw: Any, deadline: float) -> bytes:
+    # What has arrived, so that a trickle meets the deadline. (urllib3 before 2.2 can only wait for a whole
+    # piece: then the caller's time is bounded, and this thread stays behind until the other side hangs up.)
+    read = getattr(raw, "read1", raw.read)
+    body = b""
+    while chunk := read(16 * 1024):
+        body += chunk
+        if len(body) > MAX_ANSWER_SIZE:
+            raise _LimitReached(f"an answer of more than {MAX_ANSWER_SIZE} bytes")
+        if time.monotonic() > deadline:
+            raise _LimitReached("a trickling answer")
+    return body
+
+
+def _no_redirect(resp: Any) -> None:
+    return None
 
 
 def _no_netrc(request: Any) -> Any:
@@ -161,13 +176,13 @@ def _no_netrc(request: Any) -> Any:
 
 
 def _root_cause(error: BaseException) -> str:
-    """The innermost cause, by class; our own messages and the system's whole."""
-    while (inner := _inner(error)) is not None:
+    """What went wrong: our own messages and the system's whole, others by class, since they repeat the URL."""
+    while not isinstance(error, _LimitReached) and (inner := _inner(error)) is not None:
         error = inner
+    if isinstance(error, _LimitReached):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{type(error).__name__}: {error.strerror}"
-    if isinstance(error, (TimeoutError, ValueError)) and type(error).__module__ == "builtins":
-        return str(error)
     return type(error).__name__
 
 
@@ -193,7 +208,7 @@ class CognitoClient:
     def __init__(self, config: CognitoConfig, events: Events | None = None) -> None:
         self._events = events or Events()
         self._config = config
-        self._patience = _Patience()
+        self._patience = Patience(backs_off_after=2)
         #: Seconds that Cognito's clock was ahead of ours in its last answer, or None before the first.
         self.clock_skew: float | None = None
 
@@ -219,16 +234,20 @@ class CognitoClient:
     def exchange_code(self, code: str, code_verifier: str) -> TokenAnswer:
         """Tokens for an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
 
-        Raises GrantRefused for any 4xx but a wrong client, CognitoError for the rest.
+        Raises GrantRefused for any OAuth error but ``invalid_client``, CognitoError for the rest.
         """
-        return self._grant(
-            {
-                "grant_type": "authorization_code",
-                "code": code,
-                "code_verifier": code_verifier,
-                "redirect_uri": self._config.redirect_url,
-            }
-        )
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "code_verifier": code_verifier,
+            "redirect_uri": self._config.redirect_url,
+        }
+        try:
+            return self._grant(form)
+        except GrantRefused as refused:
+            if refused.error == "invalid_client":
+                raise _operator_mistake(refused.error) from None
+            raise
 
     def refresh(self, refresh_token: str) -> TokenAnswer:
         """New tokens for a refresh token (RFC 6749 §6).
@@ -236,7 +255,7 @@ class CognitoClient:
         Raises GrantRefused for ``invalid_grant`` alone: nothing else ends a session. CognitoError for the rest.
         """
         if self._patience.is_waiting(time.time()):
-            raise unavailable("the token endpoint has failed several times; waiting before the next try")
+            raise unavailable("the token endpoint has failed; waiting before the next try")
         started = time.time()
         try:
             answer = self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token})
@@ -245,9 +264,9 @@ class CognitoClient:
             raise
         except GrantRefused as refused:
             self._patience.note_success()
-            if refused.error == "invalid_grant":
-                raise
-            self._raise_operator_mistake(refused.error)
+            if refused.error != "invalid_grant":
+                raise _operator_mistake(refused.error) from None
+            raise
         self._patience.note_success()
         return answer
 
@@ -275,26 +294,13 @@ class CognitoClient:
         answer = self._post(self._config.token_url, form)
         if answer.status == 200:
             return _parse_tokens(answer)
-        if 400 <= answer.status < 500 and answer.status != 429:
-            error = _error_code(answer)
-            if error is not None:
-                log.warning("%s refused the %s grant: %s", self._host, form["grant_type"], _describe(answer))
-                if error == "invalid_client":
-                    self._raise_operator_mistake(error)
-                raise GrantRefused(error)
-        raise unavailable(f"{self._host} answered the token call with {_describe(answer)}")
-
-    @property
-    def _host(self) -> str:
-        return urlsplit(self._config.domain).netloc
-
-    def _raise_operator_mistake(self, error: str) -> NoReturn:
-        log.error(
-            "Cognito refuses this app client (%s): compare AWS_COGNITO_USER_POOL_CLIENT_ID and "
-            "AWS_COGNITO_USER_POOL_CLIENT_SECRET with the user pool",
-            error,
-        )
-        raise CognitoError(_MISCONFIGURED, reason=f"Cognito refuses this app client: {error}", retry_after=60)
+        host = urlsplit(self._config.domain).netloc
+        is_refusal = 400 <= answer.status < 500 and answer.status != 429
+        if is_refusal and (error := _error_code(answer)) is not None:
+            log.warning("%s refused the %s grant: %s", host, form["grant_type"], _describe(answer))
+            raise GrantRefused(error)
+        hint = "; is AWS_COGNITO_DOMAIN right, and is there nothing in between?" if is_refusal else ""
+        raise unavailable(f"{host} answered the token call with {_describe(answer)}{hint}")
 
     def _post(self, url: str, form: dict[str, str]) -> Answer:
         secret = self._config.client_secret
@@ -309,37 +315,53 @@ class CognitoClient:
         return answer
 
     def _note_clock(self, date: str) -> None:
-        if (parsed := parsedate_tz(date)) is not None:
-            try:
+        try:
+            if (parsed := parsedate_tz(date)) is not None:
                 self.clock_skew = mktime_tz(parsed) - time.time()
-            except (ValueError, OverflowError):
-                return
+        except (ValueError, OverflowError):
+            return  # no time that there is
 
 
-class _Patience:
+class Patience:
     """When to leave a failing endpoint alone.
 
-    A slow failure buys as long a pause as it took, so that no more than one request in two waits for nothing;
-    from the third failure in a row on the pauses double, up to 10 s, spread by chance over a fleet.
+    A slow failure buys as long a pause as it took, so that no more than one request in two waits for nothing.
+
+    backs_off_after: so many failures in a row, however quick, buy pauses too, which double up to 10 s and are
+        spread by chance over a fleet; None for no such pauses.
     """
 
-    def __init__(self) -> None:
-        self._failures = 0
-        self._until = 0.0
+    _SLOW = 2  # seconds
+    _LONGEST = 10.0  # seconds
+
+    def __init__(self, *, backs_off_after: int | None = None) -> None:
+        self._backs_off_after = backs_off_after
+        self.note_success()
 
     def is_waiting(self, now: float) -> bool:
         return now < self._until <= now + 60  # a clock set back must not make a pause of hours
 
     def note_failure(self, started: float, now: float) -> None:
         self._failures += 1
-        pause = max(0.0, min(now - started, 10.0))
-        if self._failures >= 3:
-            pause = max(pause, min(10.0, 0.05 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0))  # noqa: S311
+        took = now - started
+        pause = min(took, self._LONGEST) if took >= self._SLOW else 0.0
+        if self._backs_off_after is not None and self._failures > self._backs_off_after:
+            doubled = 0.25 * 2 ** min(self._failures - self._backs_off_after, 10)
+            pause = max(pause, min(doubled, self._LONGEST) * random.uniform(0.5, 1.0))  # noqa: S311 - as above
         self._until = now + pause
 
     def note_success(self) -> None:
         self._failures = 0
         self._until = 0.0
+
+
+def _operator_mistake(error: str) -> CognitoError:
+    log.error(
+        "Cognito refuses this app client (%s): compare AWS_COGNITO_USER_POOL_CLIENT_ID and "
+        "AWS_COGNITO_USER_POOL_CLIENT_SECRET, and the grants the client may use, with the user pool",
+        error,
+    )
+    return CognitoError(_MISCONFIGURED, reason=f"Cognito refuses this app client: {error}", retry_after=60)
 
 
 def _parse_tokens(answer: Answer) -> TokenAnswer:

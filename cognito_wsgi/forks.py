@@ -6,15 +6,19 @@ import os
 import weakref
 from collections.abc import Callable
 
+_methods: set[weakref.WeakMethod[Callable[[], None]]] = set()
+
 
 def run_in_forked_children(method: Callable[[], None]) -> None:
     """Call a bound method in every child that is forked from now on, as long as its object lives."""
-    if not hasattr(os, "register_at_fork"):  # no forks on this system
-        return
-    reference = weakref.WeakMethod(method)
+    _methods.add(weakref.WeakMethod(method, _methods.discard))
 
-    def run() -> None:
-        if (alive := reference()) is not None:
-            alive()
 
-    os.register_at_fork(after_in_child=run)
+def _run_all() -> None:
+    for reference in list(_methods):
+        if (method := reference()) is not None:
+            method()
+
+
+if hasattr(os, "register_at_fork"):  # not where there are no forks
+    os.register_at_fork(after_in_child=_run_all)

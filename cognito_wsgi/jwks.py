@@ -8,17 +8,16 @@ time, however many requests wait for it.
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from .endpoints import call, parse_json_object, unavailable
+from .endpoints import Patience, call, parse_json_object, unavailable
 from .errors import CognitoError, ConfigurationError, UnknownKey
 from .events import Events, KeysFetched, Outage
 from .forks import run_in_forked_children
@@ -31,17 +30,23 @@ log = logging.getLogger("cognito_wsgi")
 REFRESH_AFTER = 3600  # seconds
 KEEP_FOR = 24 * 3600  # seconds without a good fetch
 UNKNOWN_KID_INTERVAL = 30  # seconds between two fetches for unknown kids
+#: Seconds by which a fetch may be later than a request it serves; if it is more, the clock was set back.
+CLOCK_STEP = 300
 RETRY_AFTER = 60  # seconds, about, between two background fetches that fail
 MIN_KEY_BITS = 2048  # RFC 7518 §3.3
 MAX_KID_LENGTH = 256
 
+#: Of a key whose private half is published anybody may be the owner (RFC 7518 §6.3.2).
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]{1,4096}={0,2}")
+
 
 class PublicKey(NamedTuple):
-    """An RSA signing key (RFC 7518 §6.3.1): ``n`` and ``e`` as canonical base64url texts."""
+    """An RSA signing key (RFC 7518 §6.3.1)."""
 
     kid: str
-    n: str
-    e: str
+    n: int
+    e: int
 
 
 KeySet: TypeAlias = Mapping[str, PublicKey]
@@ -59,39 +64,39 @@ def parse_key_set(document: Mapping[str, Any]) -> KeySet:
 
 
 def _parse_key(entry: object) -> PublicKey | None:
-    """An RSA key for RS256 signatures of 2048 bits or more; None for anything else."""
-    if not isinstance(entry, dict) or entry.get("kty") != "RSA":
+    """A public RSA key for RS256 signatures of 2048 bits or more; None for anything else."""
+    if not isinstance(entry, dict) or not _is_for_rs256(entry) or not _PRIVATE_MEMBERS.isdisjoint(entry):
         return None
-    if entry.get("use", "sig") != "sig" or entry.get("alg", "RS256") != "RS256":
+    kid, n, e = entry.get("kid"), _parse_number(entry.get("n")), _parse_number(entry.get("e"))
+    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH or n is None or e is None:
         return None
+    # More bits, or a larger exponent, and one signature would take seconds to check.
+    if not MIN_KEY_BITS <= n.bit_length() <= 16384 or not 3 <= e < 2**256 or n % 2 == 0 or e % 2 == 0:
+        return None
+    return PublicKey(kid, n, e)
+
+
+def _is_for_rs256(entry: Mapping[str, Any]) -> bool:
+    """What a key says of its own use (RFC 7517 §4.2 to §4.4); it may say nothing."""
     key_ops = entry.get("key_ops", ["verify"])
-    if not isinstance(key_ops, list) or "verify" not in key_ops:
-        return None
-    kid, n, e = entry.get("kid"), entry.get("n"), entry.get("e")
-    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
-        return None
-    modulus, exponent = _parse_number(n), _parse_number(e)
-    if modulus is None or exponent is None or modulus.bit_length() < MIN_KEY_BITS or modulus % 2 == 0:
-        return None
-    if modulus.bit_length() > 16384 or exponent < 3 or exponent % 2 == 0 or exponent.bit_length() > 256:
-        return None  # no RSA key, or one whose check would take seconds
-    return PublicKey(kid, _number_text(modulus), _number_text(exponent))
+    return (
+        entry.get("kty") == "RSA"
+        and entry.get("use", "sig") == "sig"
+        and entry.get("alg", "RS256") == "RS256"
+        and isinstance(key_ops, list)
+        and "verify" in key_ops
+    )
 
 
 def _parse_number(text: object) -> int | None:
-    if not isinstance(text, str) or not text.isascii() or len(text) > 4096:
+    """A Base64urlUInt (RFC 7518 §2); padding and leading zeros, which some write, change nothing."""
+    if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
         return None
+    digits = text.rstrip("=")
     try:
-        return int.from_bytes(
-            base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True), "big"
-        )
-    except (binascii.Error, ValueError):
+        return int.from_bytes(base64.urlsafe_b64decode(digits + "=" * (-len(digits) % 4)), "big")
+    except ValueError:
         return None
-
-
-def _number_text(number: int) -> str:
-    data = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class KeyStore:
@@ -104,13 +109,15 @@ class KeyStore:
         self._events = events or Events()
         self._url = config.jwks_url
         self._timeout = config.timeout
+        self.is_fixed = config.jwks is not None
         self._keys: KeySet | None = None
         self._fetched_at = 0.0
         #: When somebody has to look at the age of the keys again; until then the warm path asks no more.
         self._look_at = 0.0
         self._unknown_kid_at = float("-inf")
-        self._unknown_kid_failed = False
-        self._pause_until = 0.0
+        #: Why the last fetch failed; None if it did not.
+        self._failure: str | None = None
+        self._patience = Patience()
         self._start_afresh()
         if config.jwks is not None:
             self._keys = self._parse_fixed(config.jwks)
@@ -120,7 +127,7 @@ class KeyStore:
     def _start_afresh(self) -> None:
         """Locks and threads of a parent process mean nothing in a forked child."""
         self._lock = threading.Lock()
-        self._under_way: Future[KeySet] | None = None
+        self._under_way: threading.Event | None = None  # set when the fetch has ended
 
     @staticmethod
     def _parse_fixed(document: Mapping[str, Any]) -> KeySet:
@@ -128,19 +135,15 @@ class KeyStore:
         if not keys:
             raise ConfigurationError(
                 [
-                    "AWS_COGNITO_JWKS (jwks): found no usable key; expected RSA signing keys of "
+                    "AWS_COGNITO_JWKS (jwks): found no usable key; expected public RSA signing keys of "
                     f"{MIN_KEY_BITS} bits or more, each with kid, n and e"
                 ]
             )
         return keys
 
-    @property
-    def is_fixed(self) -> bool:
-        return self._look_at == float("inf")
-
     def current(self, now: float) -> KeySet | None:
         """The keys that may be used now, without waiting; None if there are none. Old ones are renewed aside."""
-        if now < self._look_at:
+        if self._fetched_at - CLOCK_STEP < now < self._look_at:
             return self._keys
         return self._look_after(now)
 
@@ -153,117 +156,94 @@ class KeyStore:
         """
         keys = self.current(now)
         if keys is None:
-            if not wait:
-                self._fetch_aside()
-                raise unavailable("no keys yet; they are being fetched")
-            keys = self._first_keys(now)
-            if kid not in keys:
-                raise UnknownKey("kid is unknown")
-        if kid in keys:
-            return keys[kid]
-        if self.is_fixed:
+            keys = self._first_keys(now, wait=wait)
+        elif kid not in keys and not self.is_fixed:
+            keys = self._newest_keys(now, wait=wait)
+        if kid not in keys:
             raise UnknownKey("kid is unknown")
-        return self._find_unknown(kid, now, wait=wait)
+        return keys[kid]
 
     def _look_after(self, now: float) -> KeySet | None:
         keys = self._keys
         if keys is None:
             return None
+        self._fetched_at = min(self._fetched_at, now)  # a clock that was set back would keep them young
         if now - self._fetched_at >= KEEP_FOR:
             log.error(
                 "the keys of the user pool are older than a day and could not be renewed; dropping them"
             )
             self._keys = None
             return None
-        self._look_at = self._next_try(now)
-        self._fetch_aside()
+        pause = RETRY_AFTER * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load over a fleet, guards nothing
+        self._look_at = min(now + pause, self._fetched_at + KEEP_FOR)
+        with self._lock:
+            self._begin_fetch()
         return keys
 
-    def _next_try(self, now: float) -> float:
-        pause = RETRY_AFTER * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load over a fleet, guards nothing
-        return min(now + pause, self._fetched_at + KEEP_FOR)
-
-    def _first_keys(self, now: float) -> KeySet:
-        if now < self._pause_until <= now + 60 and self._under_way is None:
+    def _first_keys(self, now: float, *, wait: bool) -> KeySet:
+        """The keys of a process that has none."""
+        with self._lock:
+            fetch = self._under_way if self._patience.is_waiting(now) else self._begin_fetch()
+        if fetch is None:
             raise unavailable("the key set could not be fetched a moment ago")
-        try:
-            return self._fetch()
-        except CognitoError:
-            ended = time.time()
-            # A slow failure buys as long a pause, so that not every request waits in vain.
-            self._pause_until = (
-                ended + max(0.0, min(ended - now, self._timeout)) if ended - now > 0.5 else 0.0
-            )
-            raise
+        if not wait:
+            raise unavailable("no keys yet; they are being fetched")
+        return self._keys_of(fetch)
 
-    def _find_unknown(self, kid: str, now: float, *, wait: bool) -> PublicKey:
+    def _newest_keys(self, now: float, *, wait: bool) -> KeySet:
+        """The keys of a pool that may have got a new one."""
         with self._lock:
-            due = not 0 <= now - self._unknown_kid_at < UNKNOWN_KID_INTERVAL
-            if due:
+            fetch = self._under_way
+            if fetch is None and not 0 <= now - self._unknown_kid_at < UNKNOWN_KID_INTERVAL:
                 self._unknown_kid_at = now
-            under_way = self._under_way is not None
-        if due or under_way:
-            if not wait:
-                self._fetch_aside()
-                raise UnknownKey("kid is unknown so far; the keys are being fetched")
-            try:
-                keys = self._fetch()
-            except CognitoError:
-                self._unknown_kid_failed = True
-                raise
-            self._unknown_kid_failed = False
-        else:
-            keys = self._keys or {}
-        if kid in keys:
-            return keys[kid]
-        if self._unknown_kid_failed:
+                fetch = self._begin_fetch()
+        if fetch is not None and wait:
+            return self._keys_of(fetch)
+        if self._failure is not None:
             raise unavailable("kid is unknown, and the key set could not be fetched a moment ago")
-        raise UnknownKey("kid is unknown")
+        return self._keys or {}
 
-    def _fetch_aside(self) -> None:
-        if self._under_way is None and not self.is_fixed:
-            threading.Thread(target=self._fetch_quietly, name="cognito_wsgi keys", daemon=True).start()
+    def _begin_fetch(self) -> threading.Event:
+        """A fetch in the background, or the one that is under way. With the lock held."""
+        if self._under_way is None:
+            done = threading.Event()
+            threading.Thread(target=self._fetch, args=(done,), name="cognito_wsgi keys", daemon=True).start()
+            self._under_way = done
+        return self._under_way
 
-    def _fetch_quietly(self) -> None:
-        try:
-            self._fetch()
-        except CognitoError:
-            return  # logged where it happened; the next look tries again
+    def _keys_of(self, fetch: threading.Event) -> KeySet:
+        """What a fetch brings. Raises CognitoError, one for each caller: it ends up in his answer."""
+        if not fetch.wait(2 * self._timeout):
+            raise unavailable("the fetch of the keys did not end")
+        keys, failure = self._keys, self._failure
+        if keys is None or failure is not None:
+            raise unavailable(failure or "there are no keys")
+        return keys
 
-    def _fetch(self) -> KeySet:
-        """Fetch the keys, or wait for the fetch that is under way. Raises CognitoError."""
-        with self._lock:
-            future = self._under_way
-            if mine := future is None:
-                future = self._under_way = Future()
-        assert future is not None  # noqa: S101 - for the type checker
-        if mine:
-            try:
-                future.set_result(self._fetch_now())
-            except BaseException as error:
-                future.set_exception(error)
-            finally:
-                with self._lock:
-                    self._under_way = None
-        try:
-            return future.result(timeout=2 * self._timeout)
-        except TimeoutError:
-            raise unavailable("the fetch of the keys did not end") from None
-
-    def _fetch_now(self) -> KeySet:
+    def _fetch(self, done: threading.Event) -> None:
         started = time.time()
         try:
             keys = self._download()
         except CognitoError as error:
-            self._events.emit(Outage(endpoint="jwks", reason=error.reason, seconds=time.time() - started))
-            raise
-        now = time.time()
-        if keys != self._keys:
+            now = time.time()
+            self._failure = error.reason
+            self._patience.note_failure(started, now)
+            self._events.emit(Outage(endpoint="jwks", reason=error.reason, seconds=now - started))
+        else:
+            self._adopt(keys, time.time() - started)
+        finally:
+            with self._lock:
+                self._under_way = None
+            done.set()
+
+    def _adopt(self, keys: KeySet, seconds: float) -> None:
+        if keys != self._keys:  # else sessions would look again at what they have seen
             self._keys = keys
-        self._fetched_at = now
-        self._look_at = now + REFRESH_AFTER
-        self._events.emit(KeysFetched(keys=len(keys), seconds=now - started))
-        return self._keys or keys
+        self._fetched_at = time.time()
+        self._look_at = self._fetched_at + REFRESH_AFTER
+        self._failure = None
+        self._patience.note_success()
+        self._events.emit(KeysFetched(keys=len(keys), seconds=seconds))
 
     def _download(self) -> KeySet:
         host = urlsplit(self._url).netloc

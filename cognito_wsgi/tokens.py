@@ -7,11 +7,11 @@ since by itself it takes more than a Cognito token may be (design.md §8).
 from __future__ import annotations
 
 import base64
-import binascii
+import functools
 import hashlib
 import hmac
 import json
-import math
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -31,8 +31,9 @@ ALGORITHM = "RS256"
 
 #: Header members that name a key or change what is signed (RFC 7515 §4.1, RFC 7516 §4.1).
 _FORBIDDEN_HEADERS = frozenset({"crit", "jku", "x5u", "x5c", "jwk", "b64", "zip", "enc"})
-#: Prepared keys kept at most; a pool has two, and a few more while they rotate.
-_MAX_PREPARED_KEYS = 32
+#: Levels of lists and objects in the header or the claims: who copies them later goes down as deep.
+MAX_NESTING = 32
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class VerifiedToken(NamedTuple):
@@ -48,6 +49,9 @@ class _ParsedToken(NamedTuple):
     kid: str
     claims: Claims
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class TokenVerifier:
     """Verifies the access and ID tokens of one user pool and app client.
@@ -59,7 +63,6 @@ class TokenVerifier:
     def __init__(self, config: CognitoConfig, keys: KeyStore) -> None:
         self._config = config
         self._keys = keys
-        self._prepared: dict[PublicKey, Any] = {}
         self._client_ids = frozenset({config.client_id})
         self._bearer_client_ids = frozenset({config.client_id, *config.bearer_client_ids})
 
@@ -75,24 +78,11 @@ class TokenVerifier:
         Raises TokenExpired for a genuine token past its time, and other TokenVerifyErrors.
         """
         parsed = _parse(token)
-        claims = parsed.claims
-        self._check_common(claims, "access")
-        client_id = _text(claims, "client_id")
-        if client_id not in (self._bearer_client_ids if bearer else self._client_ids):
-            raise InvalidClaim("client_id", "is of another app client")
-        self._check_audience(claims, client_id)
-        if "username" in claims:
-            _text(claims, "username")
-        elif not bearer:
+        self._check_common(parsed.claims, "access")
+        self._check_access(parsed.claims, self._bearer_client_ids if bearer else self._client_ids)
+        if not bearer and "username" not in parsed.claims:
             raise InvalidClaim("username", "is missing: a machine has no session")
-        if not isinstance(claims.get("scope", ""), str):
-            raise InvalidClaim("scope", "is no text")
-        groups = claims.get("cognito:groups", [])
-        if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-            raise InvalidClaim("cognito:groups", "is no list of texts")
-        key = self._check_signature(parsed, now, wait)
-        self._check_times(claims, now)
-        return VerifiedToken(claims, key)
+        return self._check_signature_and_times(parsed, now, wait)
 
     def verify_id_token(
         self,
@@ -121,9 +111,7 @@ class TokenVerifier:
             raise InvalidClaim("nonce", "is not the one sent")
         if "at_hash" in claims and not _same(_text(claims, "at_hash"), access_token_hash(access_token)):
             raise InvalidClaim("at_hash", "is not that of the access token")
-        key = self._check_signature(parsed, now, wait)
-        self._check_times(claims, now)
-        return VerifiedToken(claims, key)
+        return self._check_signature_and_times(parsed, now, wait)
 
     def _check_common(self, claims: Claims, token_use: str) -> None:
         """What both kinds must bear, whenever they were made (Cognito: "Verifying JSON web tokens")."""
@@ -137,45 +125,52 @@ class TokenVerifier:
         if "nbf" in claims:
             _number(claims, "nbf")
 
-    def _check_audience(self, claims: Claims, client_id: str) -> None:
-        """An access token bound to a resource (RFC 8707) is for that one alone, and Cognito names no other."""
-        if "aud" not in claims:
-            return
-        audience = _text(claims, "aud")
-        if audience == client_id:
-            return
+    def _check_access(self, claims: Claims, client_ids: Collection[str]) -> None:
+        """What an access token alone bears. The optional claims are used as they are, so they must be fit for it."""
+        client_id = _text(claims, "client_id")
+        if client_id not in client_ids:
+            raise InvalidClaim("client_id", "is of another app client")
+        if "aud" in claims and _text(claims, "aud") != client_id:
+            self._check_resource(claims["aud"])
+        if "username" in claims:
+            _text(claims, "username")
+        if not isinstance(claims.get("scope", ""), str):
+            raise InvalidClaim("scope", "is no text")
+        groups = claims.get("cognito:groups", [])
+        if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+            raise InvalidClaim("cognito:groups", "is no list of texts")
+
+    def _check_resource(self, address: str) -> None:
+        """A token bound to a resource (RFC 8707) is for that one alone, and Cognito names no other by an address."""
         try:
-            parts = urlsplit(audience)
+            parts = urlsplit(address)
         except ValueError:
             raise InvalidClaim("aud", "is no address") from None
         if f"{parts.scheme}://{parts.netloc}".lower() != self._config.public_origin:
             raise InvalidClaim("aud", "is another resource server")
 
-    def _check_times(self, claims: Claims, now: float) -> None:
-        """After the signature, so that TokenExpired speaks of a genuine token."""
+    def _check_signature_and_times(self, parsed: _ParsedToken, now: float, wait: bool) -> VerifiedToken:
+        """In this order, so that TokenExpired speaks of a genuine token."""
+        claims = parsed.claims
+        key = self._keys.find(parsed.kid, now, wait=wait)
+        if not _prepare(key).verify(parsed.signing_input, parsed.signature):
+            raise InvalidSignature("the signature does not fit")
         ahead = now + max(CLOCK_TOLERANCE, self._config.leeway)
         for name in ("iat", "nbf"):
             if claims.get(name, 0) > ahead:
                 raise TokenNotYetValid(name, "lies in the future")
         if now >= claims["exp"] + self._config.leeway:  # RFC 7519 §4.1.4: "on or after"
             raise TokenExpired(claims)
+        return VerifiedToken(claims, key)
 
-    def _check_signature(self, parsed: _ParsedToken, now: float, wait: bool) -> PublicKey:
-        key = self._keys.find(parsed.kid, now, wait=wait)
-        if not self._prepare(key).verify(parsed.signing_input, parsed.signature):
-            raise InvalidSignature("the signature does not fit")
-        return key
 
-    def _prepare(self, key: PublicKey) -> Any:
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            from jose import jwk  # a worker needs it for its first token, not to start
+@functools.lru_cache(maxsize=32)  # a pool has two keys, and a few more while they rotate
+def _prepare(key: PublicKey) -> Any:
+    """python-jose's key: of the pool's numbers and for one algorithm, so that no text of a token takes part."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+    from jose import jwk  # a worker needs both for its first token, not to start
 
-            if len(self._prepared) >= _MAX_PREPARED_KEYS:
-                self._prepared.clear()
-            # Built from the pool's numbers and for one algorithm: no text of the token takes part.
-            prepared = self._prepared[key] = jwk.construct({"kty": "RSA", "n": key.n, "e": key.e}, ALGORITHM)
-        return prepared
+    return jwk.construct(RSAPublicNumbers(key.e, key.n).public_key(), ALGORITHM)
 
 
 def access_token_hash(access_token: str) -> str:
@@ -208,54 +203,25 @@ def _parse(token: str) -> _ParsedToken:
 
 def _decode_base64url(text: str) -> bytes:
     """Bytes of a canonical base64url text: no padding, no stray characters, no spare bits set (RFC 7515 §2)."""
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        raise MalformedToken("a part is not base64url") from None
-    if not data or base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
+        raise MalformedToken("a part is not base64url")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
         raise MalformedToken("a part is not canonical base64url")
     return data
 
 
-def _refuse_constant(name: str) -> object:
-    raise ValueError(name)
-
-
-#: One text for the claim names that nearly all tokens have, so that remembered tokens do not each keep theirs.
-_SHARED_NAMES = {
-    name: name
-    for name in [
-        "sub",
-        "iss",
-        "aud",
-        "client_id",
-        "token_use",
-        "exp",
-        "iat",
-        "nbf",
-        "auth_time",
-        "jti",
-        "origin_jti",
-        "event_id",
-        "version",
-        "scope",
-        "username",
-        "cognito:username",
-        "cognito:groups",
-        "cognito:roles",
-        "cognito:preferred_role",
-        "nonce",
-        "at_hash",
-        "email",
-        "email_verified",
-        "phone_number",
-        "phone_number_verified",
-        "name",
-        "given_name",
-        "family_name",
-        "identities",
-    ]
-}
+def _parse_json(data: bytes, what: str) -> Claims:
+    try:
+        value = _JSON.decode(data.decode())
+        _check_nesting(value, MAX_NESTING)
+        if b"\\u" in data:  # an escaped half of a surrogate pair is no character, and cannot be passed on
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise MalformedToken(f"the {what} are no JSON of this kind") from None
+    if not isinstance(value, dict):
+        raise MalformedToken(f"the {what} are no JSON object")
+    return value
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> Claims:
@@ -266,20 +232,46 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> Claims:
     return members
 
 
-_JSON = json.JSONDecoder(object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
+_COMMON_NAMES = (
+    "sub iss aud client_id token_use exp iat nbf auth_time jti origin_jti event_id version scope username "
+    "cognito:username cognito:groups cognito:roles cognito:preferred_role nonce at_hash email email_verified "
+    "phone_number phone_number_verified name given_name family_name identities"
+)
+#: One text for each name that nearly all tokens have, so that remembered tokens do not each keep their own.
+_SHARED_NAMES = {name: name for name in _COMMON_NAMES.split()}
 
 
-def _parse_json(data: bytes, what: str) -> Claims:
-    try:
-        text = data.decode()
-        value = _JSON.decode(text)
-        if "\\u" in text:  # an escaped half of a surrogate pair is no character, and cannot be passed on
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise MalformedToken(f"the {what} are no JSON object with unique names") from None
-    if not isinstance(value, dict):
-        raise MalformedToken(f"the {what} are no JSON object")
-    return value
+def _parse_int(text: str) -> int:
+    if len(text) > 300:  # digits; a float holds 308, and who computes with a claim mixes the two
+        raise ValueError("a number is too large")
+    return int(text)
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+_JSON = json.JSONDecoder(
+    object_pairs_hook=_unique_pairs,
+    parse_int=_parse_int,
+    parse_float=_parse_float,
+    parse_constant=_refuse_constant,
+)
+
+
+def _check_nesting(value: Any, levels: int) -> None:
+    if levels < 0:
+        raise ValueError("nested too deeply")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(item, (dict, list)):
+            _check_nesting(item, levels - 1)
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
@@ -291,11 +283,11 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
-    """A NumericDate that must be there (RFC 7519 §2): true is no number, and neither is infinity."""
+    """A NumericDate that must be there (RFC 7519 §2); true is no number."""
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidClaim(name, "is missing" if name not in claims else "is no number")
-    if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value < 2**53:
+    if not 0 <= value < 2**53:
         raise InvalidClaim(name, "is no time")
     return value
 
