@@ -51,7 +51,7 @@ class TestPool:
         client_id: str = "testclient0000000000000000",
         client_secret: str | None = "testsecret0000000000000000",  # noqa: S107 - opens nothing
         redirect_url: str = "http://localhost/callback",
-        logout_url: str = "http://localhost/",
+        logout_url: str = "http://localhost/signed-out",
         region: str = "eu-central-1",
         user_pool_id: str = "eu-central-1_TestPool0",
     ) -> None:
