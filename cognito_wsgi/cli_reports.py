@@ -1,0 +1,100 @@
+"""What the library found out, as reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .check import Status
+from .cli_output import Paint, Report, columns, shown
+from .explain import Bearer, Cookie, Imagined, describe_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .check import Finding
+    from .explain import Explanation, Judged, Visitor
+
+_STATUS_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
+
+
+def report_findings(findings: Sequence[Finding], *, strict: bool, paint: Paint) -> Report:
+    """strict: whether a warning counts as found."""
+    statuses = {finding.status for finding in findings}
+    worst = next((status for status in (Status.FAIL, Status.WARN) if status in statuses), Status.OK)
+    rows = [
+        (finding.status, finding.check, " → ".join(filter(None, (finding.text, finding.advice))))
+        for finding in findings
+    ]
+    lines = [
+        "  ".join((paint(_STATUS_COLOURS[finding.status], status), check, text))
+        for finding, (status, check, text) in zip(findings, columns(rows), strict=True)
+    ]
+    is_found = worst is Status.FAIL or (strict and worst is Status.WARN)
+    data = {"status": worst, "checks": [finding._asdict() for finding in findings]}
+    return Report(lines, data, int(is_found))
+
+
+def report_explanation(
+    method: str, path: str, visitor: Visitor, explanation: Explanation, *, paint: Paint
+) -> Report:
+    refusal = explanation.refusal
+    lines = [f"request   {method} {shown(path)[1:-1]}", f"visitor   {describe_visitor(visitor)}"]
+    lines += _token_lines(explanation, paint)
+    lines += [line for judged in explanation.judged for line in _rule_lines(judged)]
+    if refusal is not None:
+        lines.append(f"decision  {paint('red', f'refused, {refusal.code}')}: {refusal.reason}")
+        lines.append(f"answer    {describe_answer(refusal, visitor)}")
+    elif explanation.endpoint is not None:
+        lines.append(f"decision  {paint('green', 'the gateway answers')}: it {explanation.endpoint}")
+    else:
+        lines.append(f"decision  {paint('green', 'let in')}")
+    data = {
+        "method": method,
+        "path": path,
+        "visitor": describe_visitor(visitor),
+        "token": [check._asdict() for check in explanation.token],
+        "rules": [_rule_data(judged) for judged in explanation.judged],
+        "endpoint": explanation.endpoint,
+        "is_let_in": refusal is None,
+        "status": refusal.code if refusal is not None else None,
+        "reason": refusal.reason if refusal is not None else None,
+    }
+    return Report(lines, data, int(refusal is not None))
+
+
+def describe_visitor(visitor: Visitor) -> str:
+    match visitor:
+        case Imagined():
+            groups, scopes = ", ".join(visitor.groups) or "none", " ".join(visitor.scopes) or "none"
+            return f"an imagined user, signed in this moment; groups: {groups}; scopes: {scopes}"
+        case Bearer():
+            return "who sends the token in the Authorization header"
+        case Cookie():
+            return "who has the token in the session's cookie, and no refresh token"
+        case _:
+            return "nobody is signed in"
+
+
+def _token_lines(explanation: Explanation, paint: Paint) -> Iterator[str]:
+    marks = {True: ("ok", "green"), False: ("FAIL", "red"), None: ("-", "dim")}
+    rows = [(marks[check.is_good][0], check.name, check.detail) for check in explanation.token]
+    labels = ["token     ", *["          "] * len(rows)]
+    for label, check, (mark, name, detail) in zip(labels, explanation.token, columns(rows), strict=False):
+        yield f"{label}{paint(marks[check.is_good][1], mark)}  {name}  {detail}".rstrip()
+
+
+def _rule_lines(judged: Judged) -> Iterator[str]:
+    yield f"path      {shown(judged.path)[1:-1]}"
+    yield f"rule      {judged.rule.key}: {judged.rule.access.describe()}"
+    if judged.refusal is not None and judged.is_report_only:
+        yield f"          reports only; else refused, {judged.refusal.code}: {judged.refusal.reason}"
+
+
+def _rule_data(judged: Judged) -> dict[str, Any]:
+    return {
+        "path": judged.path,
+        "rule": judged.rule.key,
+        "access": judged.rule.access.describe(),
+        "is_report_only": judged.is_report_only,
+        "refusal": judged.refusal.reason if judged.refusal is not None else None,
+    }
