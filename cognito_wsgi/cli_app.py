@@ -49,9 +49,15 @@ def load_app(target: str) -> Any:
     Arguments of a factory are literals. Raises UsageError, or ConfigurationError as the application does.
     """
     module_name, _, expression = target.partition(":")
-    name, arguments = _parse_expression(expression, target)
-    module = _import_module(module_name)
-    found = _find_attribute(module, name)
+    try:
+        name, arguments = _parse_expression(expression)
+        if not module_name:
+            raise ValueError("no module")
+    except (SyntaxError, ValueError):
+        raise UsageError(
+            f"{target!r} names no application; write module:app or module:factory(), such as wsgi:app"
+        ) from None
+    found = _find_attribute(_import_module(module_name), name)
     if arguments is None:
         return found
     if not callable(found):
@@ -65,18 +71,19 @@ def load_app(target: str) -> Any:
         raise UsageError(f"{target} failed: {_describe(error)}") from error
 
 
-def _parse_expression(text: str, target: str) -> tuple[str, tuple[list[Any], dict[str, Any]] | None]:
-    """The attribute's dotted name, and the arguments it is to be called with, if it is."""
-    advice = f"{target!r} names no application; write module:app or module:factory(), such as wsgi:app"
-    try:
-        node: ast.expr = ast.parse(text, mode="eval").body
-        if not isinstance(node, ast.Call):
-            return _dotted_name(node), None
-        positional = [ast.literal_eval(argument) for argument in node.args]
-        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
-        return _dotted_name(node.func), (positional, named)
-    except (SyntaxError, ValueError):
-        raise UsageError(advice) from None
+def _parse_expression(text: str) -> tuple[str, tuple[list[Any], dict[str, Any]] | None]:
+    """The attribute's dotted name, and the arguments it is to be called with, if it is.
+
+    Raises SyntaxError or ValueError.
+    """
+    node: ast.expr = ast.parse(text, mode="eval").body
+    if not isinstance(node, ast.Call):
+        return _dotted_name(node), None
+    positional = [ast.literal_eval(argument) for argument in node.args]
+    named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
+    if len(named) != len(node.keywords):
+        raise ValueError("a name twice, or arguments unpacked")
+    return _dotted_name(node.func), (positional, named)
 
 
 def _dotted_name(node: ast.expr) -> str:
@@ -101,7 +108,7 @@ def _import_module(name: str) -> ModuleType:
                 f"there is no module {error.name!r}, looking from {here}. Run the command in the directory that holds "
                 f"{error.name.partition('.')[0]}, and with the Python that has it"
             ) from None
-        raise UsageError(f"importing {name} failed: {_describe(error)}") from error
+        raise UsageError(f"importing {name!r} failed: {_describe(error)}") from error
     except (Exception, SystemExit) as error:
         raise UsageError(f"importing {name!r} failed: {_describe(error)}") from error
 
@@ -127,7 +134,8 @@ def _no_attribute(module: ModuleType, name: str) -> str:
 
 def _describe(error: BaseException) -> str:
     """The error in a line, with the place in the application's code where it came from."""
-    lines = traceback.format_exception_only(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    return f"{lines[-1].strip()}{place}"
+    text = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, SyntaxError):
+        return f"{text} ({error.filename}, line {error.lineno})"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{text} ({frame.filename}, line {frame.lineno})"
