@@ -55,10 +55,11 @@ def parse_path(path_info: str) -> RequestPath:
         and "\\" not in path_info
     ):
         return RequestPath(path_info, path_info)
-    return _parse_odd_path(decode_wsgi(path_info))
+    return parse_decoded_path(decode_wsgi(path_info))
 
 
-def _parse_odd_path(path: str) -> RequestPath:
+def parse_decoded_path(path: str) -> RequestPath:
+    """Same as ``parse_path``, for text that does not come from the environ."""
     if path == "":
         return RequestPath("/", "/")
     if not path.startswith("/"):
@@ -69,7 +70,8 @@ def _parse_odd_path(path: str) -> RequestPath:
         raise BadRequestError("The path of the address has a backslash.")
     if _DOT_SEGMENT.search(path):
         raise BadRequestError("The path of the address has a segment of one or two dots.")
-    return RequestPath(_SLASHES.sub("/", path), "/" + path.lstrip("/"))
+    as_it_came = "/" + path.lstrip("/")
+    return RequestPath(_SLASHES.sub("/", as_it_came), as_it_came)
 
 
 def quote_path(path: str) -> str:
@@ -79,7 +81,7 @@ def quote_path(path: str) -> str:
 
 def quote_query(query: str) -> str:
     """A query string as it came in the environ, with what may not stand in a header percent-encoded."""
-    return quote(query.encode("latin-1", "replace"), safe=_PATH_SAFE + '?%[]|^`{}<>"'.replace('"', ""))
+    return quote(query.encode("latin-1", "replace"), safe=_PATH_SAFE + "?%[]|^`{}<>")
 
 
 def find_return_path(address: str) -> tuple[str, str] | None:
@@ -94,7 +96,7 @@ def find_return_path(address: str) -> tuple[str, str] | None:
         return None
     raw_path, mark, query = address.partition("?")
     try:
-        path = _parse_odd_path(unquote(raw_path, errors="strict"))
+        path = parse_decoded_path(unquote(raw_path, errors="strict"))
     except (BadRequestError, UnicodeDecodeError):
         return None
     if path.merged != path.as_it_came:

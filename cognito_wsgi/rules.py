@@ -12,47 +12,19 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
 
-from werkzeug.routing import BaseConverter, Map, Rule, ValidationError
+from werkzeug.routing import BaseConverter, Map, PathConverter, ValidationError
 
 from .errors import BadRequestError, ConfigurationError
-from .paths import parse_path
-
-if TYPE_CHECKING:
-    from werkzeug.routing.rules import RulePart, Weighting
+from .rule_keys import ParsedKey, Part, Run, parse_key, regex_of
 
 log = logging.getLogger("cognito_wsgi")
 
 Claims: TypeAlias = dict[str, Any]
 
 WORDS = ("public", "authenticated", "deny")
-
-_KEY = re.compile(r"(?:(?P<methods>[A-Za-z|,-]+)\s+)?(?P<path>/.*)", re.DOTALL)
-_KNOWN_METHODS = frozenset(
-    [
-        "GET",
-        "HEAD",
-        "POST",
-        "PUT",
-        "PATCH",
-        "DELETE",
-        "OPTIONS",
-        "TRACE",
-        "CONNECT",
-        "QUERY",
-        "PURGE",
-        "PROPFIND",
-        "PROPPATCH",
-        "MKCOL",
-        "COPY",
-        "MOVE",
-        "LOCK",
-        "UNLOCK",
-        "REPORT",
-        "SEARCH",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -81,6 +53,8 @@ class Access:
     def __post_init__(self) -> None:
         for name in ("groups", "scopes"):  # a list is as good; what it is not is checked below
             if isinstance(value := getattr(self, name), list):
+                if not value:  # () is the default and means none; a list has been meant to name some
+                    raise ConfigurationError([f"an empty list of {name}; leave it out or name them"])
                 object.__setattr__(self, name, tuple(value))
         if problems := list(self._find_problems()):
             raise ConfigurationError(problems)
@@ -110,10 +84,6 @@ class Access:
     @property
     def has_conditions(self) -> bool:
         return bool(self.groups or self.scopes or self.max_auth_age is not None or self.where is not None)
-
-    @property
-    def is_public(self) -> bool:
-        return self.allow == "public"
 
     def find_missing(self, groups: Iterable[str], scopes: Iterable[str]) -> str | None:
         """What a signed-in user lacks in groups or scopes, as a phrase for the log; None if nothing."""
@@ -150,6 +120,8 @@ class Access:
             parts.append(f"signed in at most {self.max_auth_age} s ago")
         if self.where is not None:
             parts.append(f"where {getattr(self.where, '__name__', 'a condition')}")
+        if self.report_only:
+            parts.append("reported only")
         return ", ".join(parts)
 
 
@@ -196,92 +168,6 @@ class MatchedRule(NamedTuple):
     access: Access
 
 
-class _Terms:
-    """The rules of one path: by method, and the one without a method."""
-
-    __slots__ = ("by_method", "otherwise")
-
-    def __init__(self) -> None:
-        self.by_method: dict[str, MatchedRule] = {}
-        self.otherwise: MatchedRule | None = None
-
-    def find(self, method: str) -> MatchedRule | None:
-        if self.by_method:
-            if found := self.by_method.get(method):
-                return found
-            if method == "HEAD" and (found := self.by_method.get("GET")):
-                return found
-        return self.otherwise
-
-
-class _Edge(NamedTuple):
-    """A part of a routing rule with converters in it, and where it leads."""
-
-    part: RulePart
-    pattern: re.Pattern[str]
-    #: For a part that takes all the rest (``path``): the same with anything beneath. Else None.
-    beneath: re.Pattern[str] | None
-    converters: tuple[BaseConverter, ...]
-    node: _Node
-
-    @property
-    def weight(self) -> Weighting:
-        return self.part.weight
-
-    def fits(self, match: re.Match[str] | None) -> bool:
-        """Whether the text matched and each converter takes its value, as a view's would."""
-        if match is None:
-            return False
-        for number, converter in enumerate(self.converters):
-            try:
-                converter.to_python(match[f"__werkzeug_{number}"])
-            except ValidationError:
-                return False
-        return True
-
-
-class _Node:
-    """A place in the tree of segments."""
-
-    __slots__ = ("beneath", "edges", "here", "static")
-
-    def __init__(self) -> None:
-        self.static: dict[str, _Node] = {}
-        self.edges: list[_Edge] = []
-        self.here: _Terms | None = None  # rules that end at this very path
-        self.beneath: _Terms | None = None  # those of them that cover what lies beneath, too
-
-    def find(self, segments: list[str], index: int, method: str) -> MatchedRule | None:
-        """The most specific rule for the segments from ``index`` on, depth first as Werkzeug walks."""
-        if index == len(segments):
-            return self.here.find(method) if self.here is not None else None
-        child = self.static.get(segments[index])
-        if child is not None and (found := child.find(segments, index + 1, method)):
-            return found
-        for edge in self.edges:
-            if edge.part.final:
-                found = self._find_in_rest(edge, "/".join(segments[index:]), method)
-            elif edge.fits(edge.pattern.match(segments[index])):
-                found = edge.node.find(segments, index + 1, method)
-            else:
-                continue
-            if found:
-                return found
-        return self.beneath.find(method) if self.beneath is not None else None
-
-    @staticmethod
-    def _find_in_rest(edge: _Edge, rest: str, method: str) -> MatchedRule | None:
-        node = edge.node
-        found = None
-        if node.here is not None and edge.fits(edge.pattern.match(rest)):
-            found = node.here.find(method)
-        if found is not None:
-            return found
-        if node.beneath is not None and edge.beneath is not None and edge.fits(edge.beneath.match(rest)):
-            return node.beneath.find(method)
-        return None
-
-
 class RouteRules:
     """The rules dict, checked and ready to be asked.
 
@@ -301,25 +187,25 @@ class RouteRules:
     ) -> None:
         if not isinstance(rules, Mapping):
             raise ConfigurationError([f"rules is {type(rules).__name__}; write a dict of path to access"])
-        self._map = Map()  # parses the routing rules, never matches
-        self._map.converters.update(converters or {})
-        self._root = _Node()
         problems: list[str] = []
-        self.default = self._parse_default(default, problems)
-        self._parsed: dict[str, _ParsedKey] = {}
+        self.default = _parse_default(default, problems)
+        url_map = Map()  # knows the converters, never matches
+        url_map.converters.update(_check_converters({} if converters is None else converters, problems))
+        self._root = _Node()
+        self._parsed: dict[str, ParsedKey] = {}
+        turns: dict[str, list[_Turn]] = {}
         for key, value in rules.items():
             try:
-                self._add(key, value)
+                parsed = parse_key(key, url_map)
+                turns[key] = _enter(self._root, parsed, MatchedRule(key, parse_access(value)))
             except ConfigurationError as error:
                 problems += [f"rule {key!r}: {problem}" for problem in error.problems]
+            else:
+                self._parsed[key] = parsed
         _sort_edges(self._root)
         if not problems:
-            problems = [
-                f"rule {key!r}: no request can reach it; an earlier rule takes every path that it covers. "
-                "Remove it, or put it first"
-                for key, parsed in self._parsed.items()
-                if not self._is_reachable(key, parsed)
-            ]
+            contested = [key for key in turns if any(turn.is_contested for turn in turns[key])]
+            problems = list(self._find_unreachable(contested))
         if problems:
             raise ConfigurationError(problems)
 
@@ -327,198 +213,299 @@ class RouteRules:
     def keys(self) -> tuple[str, ...]:
         return tuple(self._parsed)
 
+    @property
+    def parsed(self) -> Mapping[str, ParsedKey]:
+        """The keys, taken apart."""
+        return self._parsed
+
     def match(self, method: str, path: str) -> MatchedRule:
-        """The rule for a method in capitals and a decoded path that begins with one slash."""
+        """The rule for a method in capitals and a decoded path that begins with one slash.
+
+        Raises BadRequestError where a converter of the application's own breaks on the path.
+        """
         segments = path[1:].split("/")
-        if segments[-1] == "":
-            segments.pop()  # a trailing slash makes no other page
-        return self._root.find(segments, 0, method) or self.default
+        end = len(segments) - (segments[-1] == "")  # a trailing slash makes no other page
+        return self._root.find(segments, 0, end, method) or self.default
 
-    @staticmethod
-    def _parse_default(value: object, problems: list[str]) -> MatchedRule:
-        try:
-            access = parse_access(value)
-            if access.exact:
-                raise ConfigurationError(["exact has no meaning here; leave it out"])
-        except ConfigurationError as error:
-            problems += [f"default: {problem}" for problem in error.problems]
-            access = Access("deny")
-        return MatchedRule("default", access)
+    def _find_unreachable(self, keys: Iterable[str]) -> Iterator[str]:
+        mentioned = {method for parsed in self._parsed.values() for method in parsed.methods}
+        for key in keys:
+            methods = self._parsed[key].methods or (*mentioned, "X-NONE-OF-THEM")
+            if (captor := self._find_captor(key, methods)) is not None:
+                yield (
+                    f"rule {key!r}: no request can reach it, rule {captor!r} takes every path of it; "
+                    "write it above that one, or leave it out"
+                )
 
-    def _add(self, key: object, value: object) -> None:
-        parsed = _parse_key(key, self._map)
+    def _find_captor(self, key: str, methods: Iterable[str]) -> str | None:
+        """The one rule that takes all that this one fits, if there is one and it can be told.
+
+        Each of Werkzeug's own converters takes an interval, or a few values, and samples are its ends: who takes
+        all samples takes all between them.
+        """
+        paths = [path + beneath for path in self._parsed[key].sample_paths() for beneath in ("", "/q7")]
+        captors: set[str] = set()
+        for path, method in product(paths, methods):
+            captors.add(self.match(method, path).key)
+            if key in captors or len(captors) > 1:
+                return None
+        captor = captors.pop() if captors else self.default.key
+        return captor if captor in self._parsed and self._parsed[captor].sample_paths() else None
+
+
+def _parse_default(value: object, problems: list[str]) -> MatchedRule:
+    try:
         access = parse_access(value)
-        assert isinstance(key, str)  # noqa: S101 - _parse_key has refused anything else
-        node = self._root
-        for part, converters in parsed.parts:
-            node = _child(node, part, converters)
-        rule = MatchedRule(key, access)
-        node.here = node.here or _Terms()
-        _enter(node.here, parsed.methods, rule)
-        if not access.exact and parsed.parts:  # "/" covers the root page alone
-            node.beneath = node.beneath or _Terms()
-            _enter(node.beneath, parsed.methods, rule)
-        self._parsed[key] = parsed
-
-    def _is_reachable(self, key: str, parsed: _ParsedKey) -> bool:
-        """Whether some path that the rule fits is decided by it. Unknown converters get the doubt's benefit."""
-        if not parsed.converters:
-            return True  # literal text comes first in every order
-        samples = list(_sample_paths(parsed))
-        methods = parsed.methods or ("GET", "X-ANY")
-        return not samples or any(
-            self.match(method, path).key == key for path in samples for method in methods
-        )
+        if access.exact:
+            raise ConfigurationError(["exact has no meaning here; leave it out"])
+    except ConfigurationError as error:
+        problems += [f"default: {problem}" for problem in error.problems]
+        access = Access("deny")
+    return MatchedRule("default", access)
 
 
-class _ParsedKey(NamedTuple):
-    methods: tuple[str, ...]
-    parts: tuple[tuple[RulePart, tuple[BaseConverter, ...]], ...]
-    converters: tuple[BaseConverter, ...]
-    trace: tuple[tuple[bool, str], ...]  # (is a variable, its text or converter number)
-
-
-def _parse_key(key: object, url_map: Map) -> _ParsedKey:
-    found = _KEY.fullmatch(key) if isinstance(key, str) else None
-    if found is None:
-        raise ConfigurationError(
-            ["write a path that begins with a slash, such as '/admin' or 'POST /articles'"]
-        )
-    path = found["path"]
-    if path != "/":
-        path = path.rstrip("/")
-    methods = _parse_methods(found["methods"] or "")
-    _check_literal_text(path)
-    # Not Werkzeug's public interface, and known to this function alone: Rule.bind() would parse the same, but
-    # compiles URL builders too, at ten times the cost. Tests compare the order that comes of it with Map's.
-    rule = Rule(path, endpoint=path)
-    rule.map = url_map
-    try:
-        werkzeug_parts = list(rule._parse_rule(path))
-    except (LookupError, ValueError, TypeError) as error:
-        raise ConfigurationError([f"Werkzeug does not take this routing rule: {error}"]) from None
-    converters = tuple(rule._converters.values())
-    if len(converters) != sum(is_variable for is_variable, _ in rule._trace):
-        raise ConfigurationError(["a variable's name stands in it twice; give each its own"])
-    unassigned = iter(converters)
-    parts = tuple(
-        (part, tuple(next(unassigned) for _ in range(part.content.count("(?P<__werkzeug_"))))
-        for part in werkzeug_parts
-        if part.content  # all but the nothing before the first slash
-    )
-    return _ParsedKey(methods, parts, converters, tuple(rule._trace))
-
-
-def _parse_methods(text: str) -> tuple[str, ...]:
-    methods = tuple(name.upper() for name in re.split(r"[|,]", text)) if text else ()
-    if len(set(methods)) != len(methods) or "" in methods:
-        raise ConfigurationError([f"methods {text!r}; write each once, joined by |, such as PUT|DELETE"])
-    for method in methods:
-        if method not in _KNOWN_METHODS and (close := get_close_matches(method, _KNOWN_METHODS, n=1)):
-            raise ConfigurationError([f"unknown method {method!r}; do you mean {close[0]!r}?"])
-    return methods
-
-
-def _check_literal_text(path: str) -> None:
-    literal = re.sub(r"<[^>]*>", "x", path)
-    if "//" in literal:
-        raise ConfigurationError(["no request can reach it: runs of slashes are merged; write single ones"])
-    if re.search(r"%[0-9A-Fa-f]{2}", literal):
-        raise ConfigurationError(
-            ["no request can reach it: paths are decoded; write the characters themselves"]
-        )
-    if "?" in literal or "#" in literal:
-        raise ConfigurationError(["only the path is judged; leave out what begins with ? or #"])
-    if "*" in literal:
-        raise ConfigurationError(["a star stands for nothing; a rule covers all beneath it, so leave /* out"])
-    try:
-        parse_path(literal.encode().decode("latin-1"))
-    except BadRequestError as error:
-        raise ConfigurationError([f"no request can reach it: {error.description}"]) from None
-
-
-def _child(node: _Node, part: RulePart, converters: tuple[BaseConverter, ...]) -> _Node:
-    if part.static:
-        return node.static.setdefault(part.content, _Node())
-    for edge in node.edges:
-        if edge.part.content == part.content and _same_converters(edge.converters, converters):
-            return edge.node
-    pattern = re.compile(part.content, re.DOTALL)
-    beneath = None
-    if part.final:
-        beneath = re.compile(part.content.removesuffix(r"\Z") + r"(?:/.*)?\Z", re.DOTALL)
-    edge = _Edge(part, pattern, beneath, converters, _Node())
-    node.edges.append(edge)
-    return edge.node
-
-
-def _same_converters(one: tuple[BaseConverter, ...], other: tuple[BaseConverter, ...]) -> bool:
-    """Whether two lists of converters take the same values: the same classes with the same arguments."""
-    return [(type(c), {**vars(c), "map": None}) for c in one] == [
-        (type(c), {**vars(c), "map": None}) for c in other
+def _check_converters(converters: object, problems: list[str]) -> dict[str, type[BaseConverter]]:
+    if not isinstance(converters, Mapping):
+        problems.append(f"converters is {type(converters).__name__}; write a dict of name to converter class")
+        return {}
+    good = {n: c for n, c in converters.items() if isinstance(c, type) and issubclass(c, BaseConverter)}
+    problems += [
+        f"converter {name!r} is {converters[name]!r}; write a subclass of werkzeug.routing.BaseConverter"
+        for name in converters
+        if name not in good
     ]
+    return good
 
 
-def _enter(terms: _Terms, methods: tuple[str, ...], rule: MatchedRule) -> None:
-    if not methods:
-        if terms.otherwise is not None:
-            raise ConfigurationError([f"says the same as rule {terms.otherwise.key!r}; keep one of them"])
-        terms.otherwise = rule
-    for method in methods:
-        if method in terms.by_method:
-            raise ConfigurationError(
-                [f"{method} is in rule {terms.by_method[method].key!r} already; keep one"]
-            )
-        terms.by_method[method] = rule
+# the tree of segments
+
+
+class _Terms:
+    """The rules of one path: by method, and the one without a method."""
+
+    __slots__ = ("by_method", "otherwise")
+
+    def __init__(self) -> None:
+        self.by_method: dict[str, MatchedRule] = {}
+        self.otherwise: MatchedRule | None = None
+
+    def add(self, methods: tuple[str, ...], rule: MatchedRule) -> None:
+        if not methods:
+            if self.otherwise is not None:
+                raise ConfigurationError([f"says the same as rule {self.otherwise.key!r}; keep one of them"])
+            self.otherwise = rule
+        for method in methods:
+            if method in self.by_method:
+                raise ConfigurationError(
+                    [f"{method} is in rule {self.by_method[method].key!r} already; keep one of them"]
+                )
+            self.by_method[method] = rule
+
+    def find(self, method: str) -> MatchedRule | None:
+        if self.by_method:
+            if found := self.by_method.get(method):
+                return found
+            if method == "HEAD" and (found := self.by_method.get("GET")):
+                return found
+        return self.otherwise
+
+
+class _Node:
+    """A place in the tree."""
+
+    __slots__ = ("beneath", "edges", "edges_by_text", "here", "static")
+
+    def __init__(self) -> None:
+        self.static: dict[str, _Node] = {}
+        self.edges: list[_Edge] = []
+        self.edges_by_text: dict[str, list[_Edge]] = {}  # for the building alone
+        self.here: _Terms | None = None  # rules that end at this very path
+        self.beneath: _Terms | None = None  # those of them that cover what lies beneath, too
+
+    def find(self, segments: list[str], index: int, end: int, method: str) -> MatchedRule | None:
+        """The most specific rule for the segments from ``index`` on, depth first as Werkzeug walks.
+
+        ``end``: the number of segments, without the nothing behind a trailing slash.
+        """
+        if index >= end:
+            return None if self.here is None else self.here.find(method)
+        child = self.static.get(segments[index])
+        if child is not None and (found := child.find(segments, index + 1, end, method)):
+            return found
+        for edge in self.edges:
+            if found := edge.find(segments, index, end, method):
+                return found
+        return None if self.beneath is None else self.beneath.find(method)
+
+
+class _Edge:
+    """A part of a rule with converters in it, and where it leads."""
+
+    __slots__ = ("_patterns", "_step", "node", "part")
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.node = _Node()
+        self._patterns = [_compile(run) for run in part.runs]
+        #: The pattern, if the part is always one segment.
+        self._step = self._patterns[0] if type(self._patterns[0]) is _Pattern else None
+
+    @property
+    def may_be_nothing(self) -> bool:
+        """Whether a trailing slash could be read as this, with nothing for its value."""
+        return self._patterns[-1].matches("")
+
+    def find(self, segments: list[str], index: int, end: int, method: str) -> MatchedRule | None:
+        if self._step is not None:
+            if self._step.takes(segments[index]):
+                return self.node.find(segments, index + 1, end, method)
+            return None
+        places = {index}
+        for pattern in self._patterns:
+            places = pattern.find_ends(segments, places)
+            if not places:
+                return None
+        return self.node.find(segments, max(places), end, method)  # all else lies beneath
+
+
+class _Turn(NamedTuple):
+    """Where a rule's way through the tree is not the only one."""
+
+    node: _Node
+    edge: _Edge
+
+    @property
+    def is_contested(self) -> bool:
+        return self.node.edges[0] is not self.edge and len(self.node.edges) <= _MANY_EDGES
+
+
+#: Among more siblings than these nobody looks for rules that are never reached: it takes the square of their number.
+_MANY_EDGES = 100
+
+
+def _enter(root: _Node, parsed: ParsedKey, rule: MatchedRule) -> list[_Turn]:
+    node = root
+    edge = None
+    turns = []
+    for part in parsed.parts:
+        if part.literal is not None:
+            edge = None
+            node = node.static.setdefault(part.literal, _Node())
+        else:
+            edge = _find_or_add_edge(node, part)
+            turns.append(_Turn(node, edge))
+            node = edge.node
+    if edge is not None and edge.may_be_nothing:
+        raise ConfigurationError(
+            [
+                "its last converter takes the empty text, too, so that more than one rule could mean the path "
+                "without it; leave the converter out: a rule covers all beneath it"
+            ]
+        )
+    node.here = node.here or _Terms()
+    node.here.add(parsed.methods, rule)
+    if not rule.access.exact and parsed.parts:  # "/" covers the root page alone
+        node.beneath = node.beneath or _Terms()
+        node.beneath.add(parsed.methods, rule)
+    return turns
+
+
+def _find_or_add_edge(node: _Node, part: Part) -> _Edge:
+    same_text = node.edges_by_text.setdefault("/".join(map(regex_of, part.runs)), [])
+    for edge in same_text:
+        if edge.part.takes_the_same_as(part):
+            return edge
+    edge = _Edge(part)
+    same_text.append(edge)
+    node.edges.append(edge)
+    return edge
 
 
 def _sort_edges(node: _Node) -> None:
     """Werkzeug's order; the sort is stable, so ties go to the earlier key."""
-    node.edges.sort(key=lambda edge: edge.weight)
+    node.edges.sort(key=lambda edge: edge.part.weight)
     for child in [*node.static.values(), *(edge.node for edge in node.edges)]:
         _sort_edges(child)
 
 
-def _sample_paths(parsed: _ParsedKey) -> Iterator[str]:
-    """Paths that the rule fits and what lies beneath; none if a converter is not one of Werkzeug's own."""
-    values = [_sample_values(converter) for converter in parsed.converters]
-    for number in range(max(map(len, values), default=0)):
-        if not all(values):
-            return
-        chosen = iter(options[number % len(options)] for options in values)
-        path = "".join(next(chosen) if is_variable else text for is_variable, text in parsed.trace)
-        yield path
-        yield path + "/q7-beneath"
+# patterns
 
 
-def _sample_values(converter: BaseConverter) -> list[str]:
-    names = {
-        cls.__name__ for cls in type(converter).__mro__ if cls.__module__ == "werkzeug.routing.converters"
-    }
-    if type(converter).__module__ != "werkzeug.routing.converters":
-        return []
-    if "AnyConverter" in names:
-        return sorted(converter.items)  # type: ignore[attr-defined]
-    if "UUIDConverter" in names:
-        return ["0b9d7c1e-5a3f-4e2d-8c6b-1f0a9e8d7c6b"]
-    candidates: list[Any] = ["q7-sample", "q", "q7", "q7s"] + ["q" * length for length in range(4, 65)]
-    if "NumberConverter" in names:
-        low, high = getattr(converter, "min", None), getattr(converter, "max", None)
-        bounds = [bound for bound in (low, high) if bound is not None]
-        numbers = [n + d for n in bounds or [7] for d in (0, 1, -1, 1000, -1000)]
-        candidates = [converter.to_url(number) for number in numbers] + [
-            "7" * length for length in range(1, 20)
+class _Pattern:
+    """What stands between two slashes of a rule, for comparison with a segment of a path."""
+
+    def __init__(self, run: Run, *, before: str = "", after: str = "") -> None:
+        try:
+            self._fullmatch = re.compile(before + regex_of(run) + after, re.DOTALL).fullmatch
+        except re.error as error:
+            raise ConfigurationError([f"the regular expression of its converter is wrong: {error}"]) from None
+        #: Converters that may refuse what their regular expression takes, each with the name of its group.
+        self._checks = [
+            (f"v{number}", piece)
+            for number, piece in enumerate(run)
+            if not isinstance(piece, str) and type(piece).to_python is not BaseConverter.to_python
         ]
-    elif "PathConverter" in names:
-        candidates = ["q7/sample", "q7"]
-    return [text for text in candidates if _takes(converter, text)]
+
+    def matches(self, text: str) -> bool:
+        """Whether the regular expressions of the converters fit."""
+        return self._fullmatch(text) is not None
+
+    def takes(self, text: str) -> bool:
+        """Whether the text matches and each converter takes its value, as a view's would."""
+        match = self._fullmatch(text)
+        if match is None:
+            return False
+        return not self._checks or all(_is_valid(converter, match[name]) for name, converter in self._checks)
+
+    def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
+        """Where in the path one may be behind this, having been at one of ``starts`` before it."""
+        return {start + 1 for start in starts if start < len(segments) and self.takes(segments[start])}
 
 
-def _takes(converter: BaseConverter, text: str) -> bool:
-    if not re.fullmatch(converter.regex, text, re.DOTALL):
-        return False
+class _PathPattern(_Pattern):
+    """The same with ``<path:…>`` in it: from a segment that it may begin in to any that it may end in.
+
+    A regular expression with two of them would run back and forth over a hostile path for minutes.
+    """
+
+    def __init__(self, run: Run, number: int) -> None:
+        super().__init__(run)
+        self._first = _Pattern(run[:number], after="[^/].*")
+        self._last = _Pattern(run[number + 1 :], before=".*?")
+
+    def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
+        second = min(self._first.find_ends(segments, starts), default=len(segments))
+        later = range(second, len(segments))
+        return super().find_ends(segments, starts) | self._last.find_ends(segments, set(later))
+
+
+class _SlashPattern(_Pattern):
+    """The same with anything else that takes slashes: a converter of the application's own, or two paths."""
+
+    def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
+        return {
+            end
+            for start in starts
+            for end in range(start + 1, len(segments) + 1)
+            if self.takes("/".join(segments[start:end]))
+        }
+
+
+def _compile(run: Run) -> _Pattern:
+    crossing = [n for n, piece in enumerate(run) if not isinstance(piece, str) and not piece.part_isolating]
+    if not crossing:
+        return _Pattern(run)
+    if len(crossing) == 1 and type(run[crossing[0]]) is PathConverter:
+        return _PathPattern(run, crossing[0])
+    return _SlashPattern(run)
+
+
+def _is_valid(converter: BaseConverter, text: str) -> bool:
     try:
         converter.to_python(text)
     except ValidationError:
         return False
+    except Exception:
+        log.exception("the converter %s of a rule broke; nobody is let in", type(converter).__name__)
+        raise BadRequestError("The address is malformed.", reason="a rule's converter broke on it") from None
     return True
