@@ -7,6 +7,7 @@ No cookie is larger than 4,096 bytes, name and attributes included (RFC 6265 §6
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,9 @@ MAX_LOGIN_COOKIES_READ = 10
 BASE_NAMES = ("cognito_access_token", "cognito_id_token", "cognito_refresh_token")
 _LOGIN_NAME = "cognito_login_"
 _MARK = "cognito_"
+#: What may stand around a cookie (RFC 6265 §5.2). ``str.strip`` by itself takes off more, and so would make
+#: ``__Host-…`` out of a name that any neighbour may set.
+_SPACE = " \t"
 
 
 class OwnCookies(NamedTuple):
@@ -46,51 +50,72 @@ class CookieSet:
         self._secure = config.is_secure
         self._samesite = config.cookie_samesite
         self.access, self.id, self.refresh = (config.cookie_prefix + name for name in BASE_NAMES)
-        self._login = config.cookie_prefix + _LOGIN_NAME
         self._pieces = {
             base: (base, *(f"{base}_{number}" for number in range(1, MAX_PIECES)))
             for base in (self.access, self.id, self.refresh)
         }
+        self._later_pieces = {base: frozenset(names[1:]) for base, names in self._pieces.items()}
         self._known = frozenset(name for names in self._pieces.values() for name in names)
+        self._login = config.cookie_prefix + _LOGIN_NAME
+        self._is_login = re.compile(re.escape(self._login) + "[0-9a-f]{16}").fullmatch
+        longest = self._pieces[self.refresh][-1]
+        #: Characters of a value that go into one cookie, whatever its name and its age.
+        self._room = MAX_COOKIE_SIZE - len(self._dump(longest, "", max_age=10**9))
 
     # in
 
     def read(self, header: str) -> OwnCookies:
         """Our cookies out of a Cookie header (RFC 6265 §5.4), and the header without them."""
-        if _MARK not in header:
+        found = header.find(_MARK)
+        if found < 0:
             return OwnCookies({}, header)
         values: dict[str, str | None] = {}
-        others: list[str] = []
-        for cookie in header.split(";"):
-            if _MARK not in cookie:
-                others.append(cookie)
-                continue
-            name, _, value = cookie.strip().partition("=")
-            name = name.rstrip()
+        rest: list[str] = []
+        done = 0  # up to here the header is taken apart
+        others_have_mark = False
+        while found >= 0:
+            start = header.rfind(";", done, found) + 1 or done
+            end = header.find(";", found)
+            if end < 0:
+                end = len(header)
+            name, _, value = header[start:end].partition("=")
+            name = name.strip(_SPACE)
             if self._is_own(name):
-                values[name] = None if name in values else value.lstrip()
+                values[name] = None if name in values else value.strip(_SPACE)
+                rest.append(header[done:start])
+                done = end + 1
             else:
-                others.append(self._without_joined(cookie))
-        rest = ";".join(others)
-        return OwnCookies(values, header if rest == header else rest.strip(" \t;") or None)
+                others_have_mark = True
+            found = header.find(_MARK, end)
+        if values:
+            header = "".join((*rest, header[done:])).strip(" \t;")
+        if others_have_mark:
+            header = self._without_lookalikes(header)
+        return OwnCookies(values, header or None)
 
     def _is_own(self, name: str) -> bool:
-        return name in self._known or name.startswith(self._login)
+        return name in self._known or self._is_login(name) is not None
 
-    def _without_joined(self, cookie: str) -> str:
-        """A cookie of the application, less what a server joined to it with a comma out of a second header."""
-        parts = cookie.split(",")
-        return ",".join(part for part in parts if not self._is_own(part.partition("=")[0].strip()))
+    def _without_lookalikes(self, header: str) -> str:
+        """The header less what the application might take for a cookie of ours, and we do not.
+
+        Servers join a second Cookie header with a comma, and parsers of cookies take more for space than is.
+        """
+        cookies = []
+        for cookie in header.split(";"):
+            others = [part for part in cookie.split(",") if not self._is_own(_as_parsers_may_read(part))]
+            if others:
+                cookies.append(",".join(others))
+        return ";".join(cookies)
 
     def join(self, cookies: OwnCookies, base: str) -> str | None:
         """The value of a cookie, its pieces put together. None unless it came whole and once."""
         values = cookies.values
-        value = values.get(base)
-        names = self._pieces[base]
-        if value is None or not any(name in values for name in names[1:]):
-            return value or None
-        pieces = [values[name] for name in names if name in values]
-        if any(piece is None for piece in pieces) or any(name not in values for name in names[: len(pieces)]):
+        if self._later_pieces[base].isdisjoint(values):
+            return values.get(base) or None
+        names = self.came(cookies, base)
+        pieces = [values[name] for name in names]
+        if None in pieces or names != list(self._pieces[base][: len(names)]):
             return None
         return "".join(piece for piece in pieces if piece is not None)
 
@@ -109,41 +134,43 @@ class CookieSet:
 
     # out
 
-    def store(self, base: str, value: str, *, max_age: int, cookies: OwnCookies) -> list[str]:
+    def store(self, base: str, value: str | None, *, max_age: int, cookies: OwnCookies) -> list[str]:
         """``Set-Cookie`` values that store a value, in pieces if need be, and delete what is left of a longer one.
 
-        Raises ValueError if it takes more than ten pieces.
+        Of None all is deleted. Raises ValueError if the value takes more than ten pieces.
         """
-        names = self._pieces[base]
-        room = MAX_COOKIE_SIZE - len(self._dump(names[-1], "", max_age))
-        pieces = [value[start : start + room] for start in range(0, len(value), room)]
+        value = value or ""
+        pieces = [value[start : start + self._room] for start in range(0, len(value), self._room)]
         if len(pieces) > MAX_PIECES:
             raise ValueError("the value takes too many cookies")
-        stored = [self._dump(name, piece, max_age) for name, piece in zip(names, pieces, strict=False)]
+        names = self._pieces[base]
+        stored = [
+            self._dump(name, piece, max_age=max_age) for name, piece in zip(names, pieces, strict=False)
+        ]
         return stored + self.delete(name for name in names[len(pieces) :] if name in cookies.values)
 
     def store_login(self, name: str, value: str, *, max_age: int) -> str:
-        return self._dump(name, value, max_age, samesite="Lax")  # Cognito comes back from another site
+        return self._dump(name, value, max_age=max_age)
 
     def delete(self, names: Iterable[str]) -> list[str]:
         """``Set-Cookie`` values that delete cookies, with the attributes they were set with."""
-        return [
-            self._dump(name, "", 0, samesite="Lax" if name.startswith(self._login) else None)
-            for name in names
-        ]
+        return [self._dump(name, "", max_age=0) for name in names]
 
     def delete_all(self, cookies: OwnCookies) -> list[str]:
         """Delete each of our cookies that came."""
         bases = [name for base in self._pieces for name in self.came(cookies, base)]
         return self.delete([*bases, *self.login_cookies(cookies)])
 
-    def pieces_size(self, base: str, value: str) -> int:
-        """Bytes that a value takes in the Cookie header of a request."""
-        room = MAX_COOKIE_SIZE - len(self._dump(self._pieces[base][-1], "", 10**9))
-        count = max(1, -(-len(value) // room))
-        return sum(len(name) + len("=; ") for name in self._pieces[base][:count]) + len(value)
+    def size(self, base: str, value: str | None) -> int:
+        """Bytes that a value takes in the Cookie header of a request, split as it will be."""
+        value = value or ""
+        count = -(-len(value) // self._room)
+        return size_in_header(dict.fromkeys(self._pieces[base][:count])) + len(value)
 
-    def _dump(self, name: str, value: str, max_age: int, *, samesite: str | None = None) -> str:
+    def size_that_came(self, cookies: OwnCookies, base: str) -> int:
+        return size_in_header({name: cookies.values[name] for name in self.came(cookies, base)})
+
+    def _dump(self, name: str, value: str, *, max_age: int) -> str:
         return dump_cookie(
             name,
             value,
@@ -153,7 +180,8 @@ class CookieSet:
             domain=self._domain,
             secure=self._secure,
             httponly=True,
-            samesite=samesite or self._samesite,
+            # Cognito comes back from another site, and the callback needs the login cookie.
+            samesite="Lax" if name.startswith(self._login) else self._samesite,
             max_size=0,
         )
 
@@ -161,3 +189,16 @@ class CookieSet:
 def size_in_header(values: Mapping[str, str | None]) -> int:
     """Bytes that cookies take in the Cookie header of a request."""
     return sum(len(name) + len("=; ") + len(value or "") for name, value in values.items())
+
+
+def drop_oldest(values: dict[str, str], room: int) -> None:
+    """Take cookies out, the first first, until the others fit into so many bytes."""
+    for name in list(values):
+        if size_in_header(values) <= room:
+            return
+        del values[name]
+
+
+def _as_parsers_may_read(cookie: str) -> str:
+    """The name of a cookie as a lenient parser reads it: UTF-8, and all sorts of space taken off."""
+    return cookie.partition("=")[0].encode("latin-1", "replace").decode("utf-8", "replace").strip()

@@ -19,9 +19,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, size_in_header
+from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in_header
 from .endpoints import CognitoClient, GrantRefused, TokenAnswer
-from .errors import BadRequestError, CognitoError, TokenNotYetValid, TokenVerifyError
+from .errors import BadRequestError, CognitoError, TokenExpired, TokenNotYetValid, TokenVerifyError
 from .forks import run_in_forked_children
 from .seals import Seal
 from .session import Session, SessionCookies, Sessions, SessionTooLarge
@@ -141,9 +141,15 @@ class SignIn:
             self._stop_loop(known, cookies, now)
         login = Login.fresh(return_to, max_auth_age)
         name = self._set.login_name(login.state)
-        value = self._seal_login(login, now)
-        kept = self._within_limits(known, cookies, {name: value})
-        dropped = [old for old in self._set.login_cookies(cookies) if old not in kept]
+        newest = {name: self._seal_login(login, now)}
+        room, given_up = self._make_room(size_in_header(newest), cookies, is_signed_in=not check_loop)
+        logins = self._latest(known) | newest
+        drop_oldest(logins, room)
+        if name not in logins:
+            raise BadRequestError(
+                "Beside the cookies of your session there is no room for an address as long as this one.",
+                reason="the login cookie does not fit beside the session's cookies",
+            )
         location = self._client.authorize_url(
             {
                 **parameters,
@@ -153,8 +159,9 @@ class SignIn:
                 "code_challenge_method": "S256",
             }
         )
-        set_cookies = [self._set.store_login(name, value, max_age=LOGIN_LIFETIME), *self._set.delete(dropped)]
-        return Begun(location, set_cookies)
+        dropped = [old for old in self._set.login_cookies(cookies) if old not in logins]
+        stored = self._set.store_login(name, logins[name], max_age=LOGIN_LIFETIME)
+        return Begun(location, [stored, *self._set.delete([*dropped, *given_up])])
 
     def finish(self, parameters: Mapping[str, str], cookies: OwnCookies, now: float) -> Finished:
         """What the callback's parameters lead to.
@@ -199,29 +206,21 @@ class SignIn:
             raise
         session = self._verify(answer, known, now)
         self._check_recent(session, known, now)
-        logins = self._within_limits(
-            [other for other in self._known_logins(cookies, now) if other.name != known.name],
-            OwnCookies({}, None),
-            {known.name: self._seal_login(login.finished(), now)},
-        )
+        others = [other for other in self._known_logins(cookies, now) if other.name != known.name]
+        logins = self._latest(others) | {known.name: self._seal_login(login.finished(), now)}
         try:
             set_cookies = self._session_cookies.store(
                 session, answer.refresh_token, cookies, now, logins=logins
             )
         except SessionTooLarge as error:
-            log.error("a sign-in cannot be kept: %s", error)
             raise self._refusal(
-                f"Your sign-in does not fit into cookies: it needs {error.access + error.refresh} bytes, and "
-                f"{error.limit} are possible. You may be a member of too many groups; the operator of this site can "
-                "make the tokens smaller: fewer groups or shorter names, fewer claims added to the access token.",
-                str(error),
+                f"Your sign-in does not fit into cookies; you may be in too many groups. In numbers: {error}.",
+                f"a sign-in cannot be kept: {error}",
                 known,
             ) from None
         if known.name in logins:
             value = logins[known.name]
             set_cookies.append(self._set.store_login(known.name, value, max_age=LOGIN_LIFETIME))
-        else:
-            set_cookies += self._set.delete([known.name])
         return Finished(login.return_to, set_cookies, session)
 
     def _verify(self, answer: TokenAnswer, known: _KnownLogin, now: float) -> Session:
@@ -240,7 +239,7 @@ class SignIn:
                 )
         except TokenVerifyError as error:
             text = "The sign-in service sent tokens that cannot be trusted."
-            if isinstance(error, TokenNotYetValid):
+            if isinstance(error, (TokenNotYetValid, TokenExpired)):  # fresh as it is
                 text = "The clock of this server or of the sign-in service is wrong; the operator has to correct it."
             raise self._refusal(text, f"a token was refused: {error.reason}", known) from None
         if user_info is None and self._config.wants_openid:
@@ -290,9 +289,12 @@ class SignIn:
             if len(self._used) > MAX_USED_STATES:
                 self._used.popitem(last=False)
         if is_used:
-            raise self._refusal(
-                "This sign-in has been completed already.", "the state was used before", known
+            # A request sent twice looks the same: the cookie that the other one has set for a reload must stay.
+            refusal = self._refusal(
+                "This sign-in has been completed already.", "the state was used before", None
             )
+            refusal.return_to = known.login.return_to
+            raise refusal
 
     def _release(self, known: _KnownLogin) -> None:
         with self._lock:
@@ -325,22 +327,21 @@ class SignIn:
             return None
         return _KnownLogin(name, value, opened.sealed_at, Login(*json.loads(opened.data)))
 
-    def _within_limits(
-        self, known: list[_KnownLogin], cookies: OwnCookies, newest: dict[str, str]
-    ) -> dict[str, str]:
-        """The login cookies to keep beside the newest, by name, oldest first: few enough, and small enough."""
-        logins = {login.name: login.value for login in known[-(MAX_LOGINS - 1) :]} | newest
-        others = {
-            name: value
-            for name, value in cookies.values.items()
-            if name not in self._set.login_cookies(cookies)
-        }
-        room = MAX_TOTAL_SIZE - size_in_header(others)
-        for name in list(logins):
-            if size_in_header(logins) <= room or name in newest:
-                break
-            del logins[name]
-        return logins
+    @staticmethod
+    def _latest(known: list[_KnownLogin]) -> dict[str, str]:
+        """The login cookies to be kept beside one more, by name, oldest first."""
+        return {login.name: login.value for login in known[-(MAX_LOGINS - 1) :]}
+
+    def _make_room(self, needed: int, cookies: OwnCookies, *, is_signed_in: bool) -> tuple[int, list[str]]:
+        """Bytes for login cookies beside the session's, and the names of those to give up for that: the ID token's.
+
+        Where nobody is signed in, access and ID token have expired, or an answer of the gateway deletes them.
+        """
+        bases = [self._set.refresh, self._set.access, self._set.id] if is_signed_in else [self._set.refresh]
+        room = MAX_TOTAL_SIZE - sum(self._set.size_that_came(cookies, base) for base in bases)
+        if room >= needed or not is_signed_in:
+            return room, []
+        return room + self._set.size_that_came(cookies, self._set.id), self._set.came(cookies, self._set.id)
 
     def _stop_loop(self, known: list[_KnownLogin], cookies: OwnCookies, now: float) -> None:
         recent = [one for one in known if one.login.is_finished and 0 <= now - one.began_at < LOOP_WINDOW]

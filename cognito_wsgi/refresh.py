@@ -1,46 +1,37 @@
 """New tokens for a refresh token: once, however many requests ask for them.
 
 All requests of a process that bear the same refresh token share one call to Cognito, and latecomers get its
-result for a minute, since a rotated token is dead at once (Cognito: "Refresh token rotation"). What another
-process did cannot be known here, so a refusal alone never takes a cookie away from the browser.
+answer for a minute, since a rotated token is dead at once (Cognito: "Refresh token rotation"). What another
+process did cannot be known here, so a refusal never takes a cookie away from the browser.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
-from .endpoints import CognitoClient, GrantRefused, unavailable
-from .errors import CognitoError, CognitoWsgiError, TokenVerifyError
+from .endpoints import CognitoClient, GrantRefused, TokenAnswer, unavailable
+from .errors import CognitoError, CognitoWsgiError, TokenExpired, TokenVerifyError
 from .events import Events, RefreshFailed, SessionRefreshed
 from .forks import run_in_forked_children
 
 if TYPE_CHECKING:
     from .session import Session, Sessions
 
-log = logging.getLogger("cognito_wsgi")
-
-SHARED_FOR = 60  # seconds that a result, or the death of a token, is remembered
+SHARED_FOR = 60  # seconds that an answer, or the death of a token, is remembered
 MAX_SHARED = 4096  # refresh tokens that are remembered
-#: Seconds after which a dead token can no longer be that of a request overtaken by another process's refresh.
-OVERTAKEN_WITHIN = 5
 
 
 class RefreshRefused(CognitoWsgiError):
-    """The session has ended.
+    """The session has ended, or the token was rotated by another process a moment ago: it looks the same here."""
 
-    is_settled: whether it has been over for so long that its cookies may go. A request that lost a race
-        against another process looks the same at first, and must not delete what the winner has set.
-    """
-
-    def __init__(self, reason: str, *, is_settled: bool) -> None:
-        self.is_settled = is_settled
-        super().__init__(reason)
+    #: Whether the browser's cookies may go. They never may: the winner of that race has set them anew.
+    is_settled = False
 
 
 class Refreshed(NamedTuple):
@@ -52,26 +43,28 @@ class Refreshed(NamedTuple):
 class _Entry:
     """What is known of one refresh token."""
 
-    __slots__ = ("died_at", "future", "is_signed_out", "settled_at")
+    __slots__ = ("answer", "answered_at", "died_at", "successor")
 
     def __init__(self) -> None:
-        self.future: Future[Refreshed] = Future()
-        self.settled_at: float | None = None  # when the result came
+        self.answer: Future[TokenAnswer | None] = Future()  # None of a dead token
+        self.answered_at: float | None = None
+        #: The token it was rotated to.
+        self.successor: str | None = None
+        #: When Cognito refused it, or the user signed out.
         self.died_at: float | None = None
-        self.is_signed_out = False
 
     def is_stale(self, now: float) -> bool:
-        since = self.died_at if self.died_at is not None else self.settled_at
-        return since is not None and not 0 <= now - since < SHARED_FOR
+        since = self.answered_at if self.died_at is None else self.died_at
+        return since is not None and abs(now - since) >= SHARED_FOR
 
 
 class Refresher:
     def __init__(
         self, client: CognitoClient, sessions: Sessions, events: Events | None = None, *, timeout: float
     ) -> None:
-        self._events = events or Events()
         self._client = client
         self._sessions = sessions
+        self._events = events or Events()
         self._timeout = timeout
         self._start_afresh()
         run_in_forked_children(self._start_afresh)
@@ -81,40 +74,33 @@ class Refresher:
 
     def _start_afresh(self) -> None:
         """Locks and calls of a parent process mean nothing in a forked child."""
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._lock = threading.Lock()  # held for a moment, never during a call
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # by refresh token, oldest first
 
-    def refresh(self, refresh_token: str, id_token: str | None, now: float) -> Refreshed:
+    def refresh(self, refresh_token: str, id_token: str | None, now: float = 0.0) -> Refreshed:
         """A new session, by this request or by another that bears the same token.
 
         id_token: the old one, kept if Cognito sends none.
 
         Raises RefreshRefused if the session has ended, CognitoError if that cannot be told.
         """
+        started = time.time()
         while True:
-            name = _digest(refresh_token)
-            with self._lock:
-                entry, is_mine = self._entry(name, now)
-            if entry.died_at is not None:
-                raise RefreshRefused(
-                    "the refresh token is dead", is_settled=now - entry.died_at > OVERTAKEN_WITHIN
-                )
+            refresh_token, entry, is_mine = self._claim(refresh_token)
             if is_mine:
-                self._run(name, entry, refresh_token, id_token, now)
-            refreshed = self._result(entry)
-            if entry.is_signed_out:
-                raise RefreshRefused("the user has signed out", is_settled=False)
-            if is_mine:
-                return refreshed
-            if refreshed.refresh_token != refresh_token and self._knows(refreshed.refresh_token):
-                refresh_token = (
-                    refreshed.refresh_token
-                )  # refreshed again since: the newest is the one to keep
-            elif now < refreshed.session.expires_at:
-                return refreshed
+                self._call(refresh_token, entry)
+            answer = self._wait(entry)
+            try:
+                session = self._sessions.find(answer.access_token, answer.id_token or id_token, time.time())
+            except TokenVerifyError as error:
+                if is_mine or not isinstance(error, TokenExpired):
+                    raise self._useless(error) from None
+                self._forget(refresh_token, entry)  # tokens that live for less than a latecomer's minute
+                refresh_token = entry.successor or refresh_token
             else:
-                self._discard(name, entry)
-                refresh_token = refreshed.refresh_token
+                if is_mine:
+                    self._events.emit(SessionRefreshed(sub=session.sub, seconds=time.time() - started))
+                return Refreshed(session, answer.refresh_token or refresh_token)
 
     def sign_out(self, refresh_token: str) -> str:
         """Let no request have what was got with this token, nor what came before or after it.
@@ -122,101 +108,114 @@ class Refresher:
         Returns the token to revoke: this one, or the newest that other requests have got for it meanwhile.
         """
         now = time.time()
-        newest = refresh_token
         with self._lock:
-            names = {_digest(refresh_token)}
-            successors = [
-                (name, result.refresh_token)
-                for name, entry in self._entries.items()
-                if (result := _peek(entry)) is not None
-            ]
-            for name, successor in successors:  # what came after it
-                if name in names:
-                    names.add(_digest(successor))
-                    newest = successor
-            for name, successor in reversed(successors):  # and before
-                if _digest(successor) in names:
-                    names.add(name)
-            for name in names:
-                entry, _ = self._entry(name, now)
-                entry.is_signed_out = True
+            after = {token: entry.successor for token, entry in self._entries.items() if entry.successor}
+            before = {successor: token for token, successor in after.items()}
+            later = list(_follow(after, refresh_token))
+            for token in (*_follow(before, refresh_token), refresh_token, *later):
+                entry = self._find(token, now) or self._add(token, now)
                 entry.died_at = now
-        return newest
+        return later[-1] if later else refresh_token
 
-    def _entry(self, name: bytes, now: float) -> tuple[_Entry, bool]:
-        """What is known of a token, and whether it is for the caller to find out."""
+    # what is known of the tokens; under the lock
+
+    def _claim(self, refresh_token: str) -> tuple[str, _Entry, bool]:
+        """The token to refresh, its entry, and whether it is for the caller to ask Cognito.
+
+        It is another token than that given where that one was rotated and the new one has been used as well.
+        """
+        now = time.time()
+        with self._lock:
+            entry = self._find(refresh_token, now)
+            while entry is not None and entry.successor is not None:
+                newer = self._find(entry.successor, now)
+                if newer is None:
+                    break
+                refresh_token, entry = entry.successor, newer
+            if entry is not None:
+                return refresh_token, entry, False
+            return refresh_token, self._add(refresh_token, now), True
+
+    def _find(self, refresh_token: str, now: float) -> _Entry | None:
+        entry = self._entries.get(refresh_token)
+        return None if entry is None or entry.is_stale(now) else entry
+
+    def _add(self, refresh_token: str, now: float) -> _Entry:
         while self._entries and next(iter(self._entries.values())).is_stale(now):
             self._entries.popitem(last=False)
-        entry = self._entries.get(name)
-        if entry is not None and not entry.is_stale(now):
-            return entry, False
-        entry = self._entries[name] = _Entry()
-        self._entries.move_to_end(name)
+        entry = self._entries[refresh_token] = _Entry()
+        self._entries.move_to_end(refresh_token)
         if len(self._entries) > MAX_SHARED:
             self._entries.popitem(last=False)
-        return entry, True
+        return entry
 
-    def _knows(self, refresh_token: str) -> bool:
+    def _forget(self, refresh_token: str, entry: _Entry) -> None:
+        """Let the next request ask Cognito again, unless that would be with a token that was rotated."""
         with self._lock:
-            return _digest(refresh_token) in self._entries
+            if entry.successor is None and self._entries.get(refresh_token) is entry:
+                del self._entries[refresh_token]
 
-    def _discard(self, name: bytes, entry: _Entry) -> None:
-        with self._lock:
-            if self._entries.get(name) is entry:
-                del self._entries[name]
+    # Cognito
 
-    def _run(self, name: bytes, entry: _Entry, refresh_token: str, id_token: str | None, now: float) -> None:
-        """Make the call that all who share the entry wait for."""
-        started = time.time()
-        try:
-            refreshed = self._call(refresh_token, id_token, now)
-        except RefreshRefused as error:
-            entry.died_at = time.time()
-            entry.future.set_exception(error)
-            self._events.emit(RefreshFailed(is_final=True, reason=str(error)))
-        except BaseException as error:
-            self._discard(name, entry)  # those who wait now share the failure; the next request tries again
-            entry.future.set_exception(error)
-            self._events.emit(RefreshFailed(is_final=False, reason=getattr(error, "reason", type(error).__name__)))
-        else:
-            entry.settled_at = time.time()
-            entry.future.set_result(refreshed)
-            self._events.emit(SessionRefreshed(sub=refreshed.session.sub, seconds=entry.settled_at - started))
-            if entry.is_signed_out and refreshed.refresh_token != refresh_token:
-                self._revoke_quietly(refreshed.refresh_token)
-
-    def _call(self, refresh_token: str, id_token: str | None, now: float) -> Refreshed:
+    def _call(self, refresh_token: str, entry: _Entry) -> None:
+        """Ask, for all who share the entry."""
         try:
             answer = self._client.refresh(refresh_token)
         except GrantRefused:
-            raise RefreshRefused("Cognito refuses the refresh token", is_settled=False) from None
-        try:
-            session = self._sessions.find(answer.access_token, answer.id_token or id_token, time.time())
-        except TokenVerifyError as error:
-            log.error("the access token that Cognito sent at a refresh is refused: %s", error.reason)
-            raise unavailable(f"the refreshed access token is refused: {error.reason}") from None
-        return Refreshed(session, answer.refresh_token or refresh_token)
+            entry.died_at = time.time()
+            entry.answer.set_result(None)
+            self._events.emit(RefreshFailed(is_final=True, reason="Cognito refuses the refresh token"))
+        except BaseException as error:
+            # Those who wait share the failure; the next request tries again.
+            self._forget(refresh_token, entry)
+            if not isinstance(error, CognitoError):  # this worker is being stopped
+                entry.answer.set_exception(unavailable("a refresh was broken off"))
+                raise
+            entry.answer.set_exception(error)
+            self._events.emit(RefreshFailed(is_final=False, reason=error.reason))
+        else:
+            self._settle(entry, answer)
 
-    def _result(self, entry: _Entry) -> Refreshed:
-        try:
-            # The call, and the fetch of the keys that may follow it, are each bounded by the timeout.
-            return entry.future.result(timeout=4 * self._timeout)
-        except TimeoutError:
-            raise unavailable("a refresh did not end") from None
+    def _settle(self, entry: _Entry, answer: TokenAnswer) -> None:
+        with self._lock:
+            entry.answered_at = time.time()
+            if answer.refresh_token not in self._entries:  # else it is the same as before
+                entry.successor = answer.refresh_token
+            is_signed_out = entry.died_at is not None
+        entry.answer.set_result(answer)
+        if is_signed_out and entry.successor is not None:
+            self._revoke_quietly(entry.successor)
+
+    def _wait(self, entry: _Entry) -> TokenAnswer:
+        answer = None
+        if entry.died_at is None:
+            try:
+                answer = entry.answer.result(timeout=2 * self._timeout)
+            except TimeoutError:
+                raise unavailable("a refresh did not end") from None
+            except CognitoError as error:
+                raise copy(error) from None  # a refusal is for one request: the gateway writes into it
+        if answer is None or entry.died_at is not None:
+            raise RefreshRefused(
+                "the refresh token is dead: Cognito has refused it, or the user has signed out"
+            )
+        return answer
 
     def _revoke_quietly(self, refresh_token: str) -> None:
         try:
             self._client.revoke(refresh_token)
-        except CognitoError as error:
-            log.warning("a refresh token got during sign-out could not be revoked: %s", error.reason)
+        except CognitoError:
+            return  # reported where it happened
+
+    def _useless(self, error: TokenVerifyError) -> CognitoError:
+        reason = f"the access token that Cognito sent is refused: {error.reason}"
+        self._events.emit(RefreshFailed(is_final=False, reason=reason))
+        return unavailable(reason)
 
 
-def _peek(entry: _Entry) -> Refreshed | None:
-    """The result, if there is one already."""
-    if entry.settled_at is None or not entry.future.done():
-        return None
-    return entry.future.result()
-
-
-def _digest(refresh_token: str) -> bytes:
-    return hashlib.sha256(refresh_token.encode()).digest()
+def _follow(links: Mapping[str, str], token: str) -> Iterator[str]:
+    """What a token is linked to, and that again. No token comes twice: it is linked before it is used."""
+    following = links.get(token)
+    while following is not None:
+        yield following
+        following = links.get(following)

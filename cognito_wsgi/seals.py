@@ -7,7 +7,6 @@ for one is worthless for any other. Old keys open what they sealed (SECRET_KEY_F
 from __future__ import annotations
 
 import base64
-import binascii
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Longest sealed text that is tried at all; a login or refresh cookie in ten pieces has less.
 MAX_SEALED_LENGTH = 40 * 1024
+#: How a refresh token was packed.
+_AS_TEXT, _AS_PARTS = b"\0", b"\1"
 
 
 class Opened(NamedTuple):
@@ -37,7 +38,7 @@ class Seal:
 
     @cached_property
     def _fernet(self) -> MultiFernet:
-        # Imported when a first sign-in or refresh needs it.
+        # Imported when a first sign-in or refresh needs it: most workers start faster.
         from cryptography.fernet import Fernet, MultiFernet
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -60,24 +61,22 @@ class Seal:
         token = text.encode() + b"=" * (-len(text) % 4)
         try:
             # Fernet skips characters that base64 does not know and ignores spare bits: one value, one spelling.
-            if base64.urlsafe_b64encode(base64.urlsafe_b64decode(token)) != token:
+            if base64.urlsafe_b64encode(base64.urlsafe_b64decode(token)).rstrip(b"=").decode() != text:
                 return None
             data = self._fernet.decrypt_at_time(token, max_age, int(now))
             return Opened(data, self._fernet.extract_timestamp(token))
-        except (InvalidToken, binascii.Error, ValueError):
+        except (InvalidToken, ValueError):
             return None
 
 
 def pack_refresh_token(token: str, sub: str) -> bytes:
-    """A refresh token and its owner as bytes, base64url parts decoded: sealing encodes them again."""
+    """A refresh token and its owner as bytes.
+
+    Parts that are base64url, as those of Cognito's tokens are, are decoded: sealing encodes everything once more.
+    """
     subject = sub.encode()
-    try:
-        parts = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")]
-        packed = b"\1" + b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-        if _unpack_parts(packed[1:]) != token:
-            packed = b"\0" + token.encode()
-    except (binascii.Error, ValueError, OverflowError):
-        packed = b"\0" + token.encode()
+    packed = _pack_parts(token)
+    packed = _AS_TEXT + token.encode() if packed is None else _AS_PARTS + packed
     return len(subject).to_bytes(2, "big") + subject + packed
 
 
@@ -85,7 +84,17 @@ def unpack_refresh_token(data: bytes) -> tuple[str, str]:
     """``(token, sub)`` out of what ``pack_refresh_token`` made."""
     end = 2 + int.from_bytes(data[:2], "big")
     sub, kind, packed = data[2:end].decode(), data[end : end + 1], data[end + 1 :]
-    return (_unpack_parts(packed) if kind == b"\1" else packed.decode()), sub
+    return (_unpack_parts(packed) if kind == _AS_PARTS else packed.decode()), sub
+
+
+def _pack_parts(token: str) -> bytes | None:
+    """The parts of a token between its dots as bytes; None if they would not come out of it as they are."""
+    try:
+        parts = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")]
+        packed = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+    except (ValueError, OverflowError):
+        return None
+    return packed if _unpack_parts(packed) == token else None
 
 
 def _unpack_parts(packed: bytes) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, size_in_header
-from .errors import CognitoError, CognitoWsgiError, TokenVerifyError
+from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in_header
+from .errors import CognitoError, CognitoWsgiError, TokenExpired, TokenVerifyError
 from .forks import run_in_forked_children
 from .seals import Seal, pack_refresh_token, unpack_refresh_token
 from .tokens import Claims, TokenVerifier, VerifiedToken, group_names, scope_names
@@ -26,6 +27,8 @@ log = logging.getLogger("cognito_wsgi")
 
 #: Sessions that a process remembers.
 MAX_REMEMBERED = 10_000
+#: Seconds that browsers keep a cookie at most, whatever they are told (RFC 6265bis §5.5).
+MAX_COOKIE_AGE = 400 * 24 * 3600
 
 
 class SessionTooLarge(CognitoWsgiError):
@@ -34,31 +37,34 @@ class SessionTooLarge(CognitoWsgiError):
     def __init__(self, access: int, refresh: int) -> None:
         self.access = access
         self.refresh = refresh
-        self.limit = MAX_TOTAL_SIZE
         super().__init__(
-            f"the access token takes {access} bytes of cookies and the refresh token {refresh}; "
-            f"together they may take {MAX_TOTAL_SIZE}"
+            f"the access token takes {access:,} bytes of cookies and the refresh token {refresh:,}, together they may "
+            f"take {MAX_TOTAL_SIZE:,}; fewer groups, groups with shorter names or fewer claims in the access token help"
         )
 
 
 class Session:
-    """What verification found out about a pair of tokens. Never changed, save for ``keys``."""
+    """What verification found out about a pair of tokens.
+
+    user_info: the ID token's claims; None if there is none, or it was refused.
+    expires_at, user_info_expires_at: Unix seconds, leeway included.
+    """
 
     __slots__ = (
+        "_copiers",
         "_keys",
+        "_user_info_copiers",
+        "_user_info_key",
         "access",
         "access_token",
         "expires_at",
         "groups",
         "id_token",
         "is_machine",
-        "nested",
         "remote_user",
         "scopes",
         "user_info",
         "user_info_expires_at",
-        "user_info_key",
-        "user_info_nested",
     )
 
     def __init__(
@@ -80,13 +86,13 @@ class Session:
         # PEP 3333: text of the environ is bytes as latin-1.
         name: str = claims["client_id"] if self.is_machine else claims["username"]
         self.remote_user = name.encode().decode("latin-1")
-        self.nested = _nested(claims)
+        self._copiers = _copiers(claims)
         self.id_token = id_token
         self.user_info = user_info.claims if user_info else None
-        self.user_info_key = user_info.key if user_info else None
-        self.user_info_nested = _nested(user_info.claims) if user_info else ()
         self.user_info_expires_at = user_info.claims["exp"] + leeway if user_info else 0
-        self._keys: KeySet | None = None
+        self._user_info_key = user_info.key if user_info else None
+        self._user_info_copiers = _copiers(user_info.claims) if user_info else ()
+        self._keys: KeySet | None = None  # the set in which both keys were last found
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -100,7 +106,7 @@ class Session:
         """Whether the keys that signed the tokens are still the pool's."""
         if self._keys is keys:
             return True
-        for key in (self.access.key, self.user_info_key):
+        for key in (self.access.key, self._user_info_key):
             if key is not None and keys.get(key.kid) != key:
                 return False
         self._keys = keys
@@ -108,30 +114,41 @@ class Session:
 
     def own_claims(self) -> Claims:
         """The access token's claims, a copy that the caller may change."""
-        return _copy(self.access.claims, self.nested)
+        return _copy(self.access.claims, self._copiers)
 
     def own_user_info(self, now: float) -> Claims | None:
         """The ID token's claims, likewise; None if there are none or they have expired."""
         if self.user_info is None or now >= self.user_info_expires_at:
             return None
-        return _copy(self.user_info, self.user_info_nested)
+        return _copy(self.user_info, self._user_info_copiers)
 
 
-def _nested(claims: Claims) -> tuple[str, ...]:
-    """The claims that hold a list or an object, and so have to be copied one by one."""
-    return tuple(name for name, value in claims.items() if isinstance(value, (list, dict)))
+_Copiers: TypeAlias = tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
-def _copy(claims: Claims, nested: tuple[str, ...]) -> Claims:
+def _copiers(claims: Claims) -> _Copiers:
+    """What copies the claims that hold a list or an object, and so could be changed from outside."""
+    return tuple(
+        (name, list.copy if _is_flat(value) else _copy_json)
+        for name, value in claims.items()
+        if isinstance(value, (list, dict))
+    )
+
+
+def _is_flat(value: object) -> bool:
+    return isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value)
+
+
+def _copy(claims: Claims, copiers: _Copiers) -> Claims:
     copy = claims.copy()
-    for name in nested:
-        copy[name] = _copy_json(copy[name])
+    for name, copy_of in copiers:
+        copy[name] = copy_of(copy[name])
     return copy
 
 
 def _copy_json(value: Any) -> Any:
     if isinstance(value, list):
-        return [_copy_json(item) if isinstance(item, (list, dict)) else item for item in value]
+        return [_copy_json(item) for item in value]
     if isinstance(value, dict):
         return {name: _copy_json(item) for name, item in value.items()}
     return value
@@ -187,7 +204,7 @@ class Sessions:
         self, id_token: str | None, access_token: str, access: VerifiedToken, now: float, wait: bool
     ) -> tuple[VerifiedToken | None, bool]:
         """Its claims if it may be trusted, and whether that will stay so."""
-        if id_token is None or "username" not in access.claims:
+        if id_token is None:
             return None, True
         try:
             verified = self._verifier.verify_id_token(
@@ -195,7 +212,7 @@ class Sessions:
             )
         except TokenVerifyError as error:
             log.debug("the ID token of a session is refused: %s", error.reason)
-            return None, error.hopeless
+            return None, error.hopeless or isinstance(error, TokenExpired)
         except CognitoError as error:
             log.debug("the ID token of a session cannot be verified: %s", error.reason)
             return None, False
@@ -206,10 +223,6 @@ class Sessions:
             self._remembered[name] = session
             if len(self._remembered) > MAX_REMEMBERED:
                 self._remembered.popitem(last=False)
-
-    def forget(self, access_token: str) -> None:
-        with self._lock:
-            self._remembered.pop(access_token, None)
 
 
 class RefreshCookie(NamedTuple):
@@ -231,7 +244,7 @@ class SessionCookies:
         if text is None:
             return None
         if not self._config.refresh_cookie_encrypted:
-            return RefreshCookie(text, None)
+            return RefreshCookie(text, None) if text.isascii() else None
         opened = self._seal.open(text, max_age=self._config.refresh_cookie_max_age, now=now)
         return RefreshCookie(*unpack_refresh_token(opened.data)) if opened else None
 
@@ -246,55 +259,58 @@ class SessionCookies:
     ) -> list[str]:
         """``Set-Cookie`` values for a session, within what servers take.
 
-        logins: login cookies to be kept, by name, oldest first; those for which no room is left are deleted.
-        If room is short the ID token is left out first. Raises SessionTooLarge if even that does not do.
+        logins: login cookies to be kept, by name, oldest first. Where room is short the ID token is left out, and
+            then the oldest of these are taken out of the dict; those that came and are not in it are deleted.
+
+        Raises SessionTooLarge if even that does not do.
         """
-        access_token, id_token = session.access_token, session.id_token
-        refresh_text = None
-        if refresh_token is not None and self._config.refresh_enabled:
-            refresh_text = self._refresh_text(refresh_token, session.sub, now)
-        access_size = self._set.pieces_size(self._set.access, access_token)
-        refresh_size = self._set.pieces_size(self._set.refresh, refresh_text) if refresh_text else 0
+        access, refresh = session.access_token, self._refresh_text(session, refresh_token, now)
+        access_size = self._set.size(self._set.access, access)
+        refresh_size = self._set.size(self._set.refresh, refresh)
         room = MAX_TOTAL_SIZE - access_size - refresh_size
         if room < 0:
             raise SessionTooLarge(access_size, refresh_size)
-        if id_token is not None:
-            id_size = self._set.pieces_size(self._set.id, id_token)
-            if id_size + size_in_header(logins) > room:
-                log.warning(
-                    "the ID token of a session is left out: it takes %d bytes of cookies, and only %d are left "
-                    "of %d beside the access and refresh tokens; cognito.user_info will be None",
-                    id_size,
-                    room,
-                    MAX_TOTAL_SIZE,
-                )
-                id_token = None
-            else:
-                room -= id_size
-        given_up = []
-        for name in list(logins):
-            if size_in_header(logins) <= room:
-                break
-            given_up.append(name)
-            del logins[name]
-        changes = self._store(self._set.access, access_token, self._max_age(session.expires_at, now), cookies)
-        changes += self._store(
-            self._set.id, id_token, self._max_age(session.user_info_expires_at, now), cookies
+        id_token = self._id_token_within(room - size_in_header(logins), session)
+        drop_oldest(logins, room - self._set.size(self._set.id, id_token))
+        stored = [
+            (self._set.access, access, self._max_age(session.expires_at, now)),
+            (self._set.id, id_token, self._max_age(session.user_info_expires_at, now)),
+            (self._set.refresh, refresh, self._config.refresh_cookie_max_age),
+        ]
+        changes = [
+            change
+            for base, value, max_age in stored
+            for change in self._set.store(base, value, max_age=max_age, cookies=cookies)
+        ]
+        return changes + self._set.delete(
+            name for name in self._set.login_cookies(cookies) if name not in logins
         )
-        changes += self._store(self._set.refresh, refresh_text, self._config.refresh_cookie_max_age, cookies)
-        return changes + self._set.delete(name for name in given_up if name in cookies.values)
 
-    def _store(self, base: str, value: str | None, max_age: int, cookies: OwnCookies) -> list[str]:
-        if value is None:
-            return self._set.delete(self._set.came(cookies, base))
-        return self._set.store(base, value, max_age=max_age, cookies=cookies)
+    def _id_token_within(self, room: int, session: Session) -> str | None:
+        """The ID token, if it is good for something and there is room for it."""
+        if session.id_token is None or session.user_info is None:
+            return None
+        size = self._set.size(self._set.id, session.id_token)
+        if size <= room:
+            return session.id_token
+        log.warning(
+            "the ID token of a session is left out, and cognito.user_info will be None: it takes %d bytes of cookies, "
+            "and beside the others %d are left of %d",
+            size,
+            max(0, room),
+            MAX_TOTAL_SIZE,
+        )
+        return None
 
     def _max_age(self, expires_at: float, now: float) -> int:
         """Seconds that a token's cookie lives: as long as the token, or less if so configured."""
         remaining = max(1, int(expires_at - now))
-        return min(remaining, self._config.cookie_max_age or remaining)
+        return min(remaining, self._config.cookie_max_age or remaining, MAX_COOKIE_AGE)
 
-    def _refresh_text(self, refresh_token: str, sub: str, now: float) -> str:
+    def _refresh_text(self, session: Session, refresh_token: str | None, now: float) -> str | None:
+        """What the refresh token's cookie holds; None for no cookie."""
+        if refresh_token is None or not self._config.refresh_enabled:
+            return None
         if not self._config.refresh_cookie_encrypted:
             return refresh_token
-        return self._seal.seal(pack_refresh_token(refresh_token, sub), now)
+        return self._seal.seal(pack_refresh_token(refresh_token, session.sub), now)
