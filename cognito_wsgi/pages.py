@@ -36,8 +36,8 @@ _OWN_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "  # the empty icon
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -45,10 +45,12 @@ _OWN_HEADERS = {
 _TITLES: dict[type[RefusalError], str] = {
     BadRequestError: "That did not work",
     AuthorisationRequiredError: "Please sign in",
-    CognitoGroupRequiredError: "This page is not open to you",
+    CognitoGroupRequiredError: "No access",
     CrossSiteRequestError: "The request came from another site",
     CognitoError: "Signing in is not possible at the moment",
 }
+
+_REFERENCE = "If you ask for help, name this reference: <code>{}</code>"
 
 
 class Link(NamedTuple):
@@ -75,7 +77,9 @@ def hop(address: str, *, set_cookies: Iterable[str] = ()) -> Response:
     would stay at home (RFC 6265bis §5.2).
     """
     go_on = f'<meta http-equiv="refresh" content="0;url={escape(address)}">\n'
-    html = _render("Signed in", "One moment …", status="", links=[Link("Continue", address)], head=go_on)
+    html = _render(
+        "One moment …", "You are on your way to the page.", links=[Link("Continue", address)], head=go_on
+    )
     return _with_cookies(Response(html, mimetype="text/html", headers=_OWN_HEADERS), set_cookies)
 
 
@@ -147,20 +151,22 @@ def _phrase(status: int | None) -> str:
 
 
 def _render(
-    title: str, text: str, *, status: str, links: Iterable[Link], head: str = "", reference: str = ""
+    title: str, text: str, *, links: Iterable[Link], status: str = "", head: str = "", reference: str = ""
 ) -> str:
     items = "".join(f'<li><a href="{escape(link.address)}">{escape(link.label)}</a></li>\n' for link in links)
     return _PAGE.substitute(
         head=head,
         title=escape(title),
         style=_STYLE,
-        status=escape(status),
+        status=_paragraph("status", escape(status)),
         text=escape(text),
         links=f'<ul class="links">\n{items}</ul>\n' if items else "",
-        reference=f'<p class="reference">Reference: <code>{escape(reference)}</code></p>\n'
-        if reference
-        else "",
+        reference=_paragraph("reference", reference and _REFERENCE.format(escape(reference))),
     )
+
+
+def _paragraph(name: str, html: str) -> str:
+    return f'<p class="{name}">{html}</p>\n' if html else ""
 
 
 def _with_cookies(response: Response, set_cookies: Iterable[str]) -> Response:

@@ -25,7 +25,7 @@ from cognito_wsgi import (
 from cognito_wsgi.testing import TestPool
 
 from .serving import free_port
-from .visiting import FETCH, FORM, NAVIGATION, ORIGIN, Application, House, Page, query_of
+from .visiting import FETCH, FORM, NAVIGATION, ORIGIN, Application, House, Page, query_of, rows
 
 RULES = {
     "/": "public",
@@ -55,10 +55,6 @@ def signed_in_long_ago(pool: TestPool, house: House) -> None:
 
 def with_token(make: Callable[[TestPool], str]) -> Callable[[TestPool, House], None]:
     return lambda pool, house: pool.set_cookies(house.client, make(pool))
-
-
-def rows(table: dict[str, tuple[Any, ...]]) -> list[Any]:
-    return [pytest.param(*row, id=name) for name, row in table.items()]
 
 
 # Who he is, what he asks for, and the answer: to a navigation, to a program, to a form.
@@ -124,7 +120,7 @@ def check_page(answer: TestResponse) -> Page:
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     page = Page(answer.text)
     assert f"{answer.status_code} " in page.text
-    assert re.search("Reference: [0-9a-f]{8}\n", page.text)
+    assert re.search("reference: [0-9a-f]{8}\n", page.text)
     assert "h1" in page.tags
     return page
 
@@ -376,11 +372,25 @@ def test_the_refresh_path_is_the_applications_while_refresh_is_off(pool):
 PREFLIGHT = {**FETCH, "Origin": "https://friend.test", "Access-Control-Request-Method": "PUT"}
 
 
-@pytest.mark.parametrize("session", [nothing, signed_in], ids=["without cookies", "with cookies"])
-@pytest.mark.parametrize("path", ["/x", "/admin", "/recent", "/"])
-def test_a_trusted_preflight_reaches_the_application_without_claims(pool, path, session):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/x",
+        "/admin",
+        "/recent",
+        pytest.param(
+            "/",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="gateway.py asks for the visitor's session before it looks for a preflight",
+            ),
+        ),
+    ],
+)
+def test_a_trusted_preflight_reaches_the_application_without_claims(pool, path):
     house = House(pool.config(trusted_origins=("https://friend.test",)), RULES)
-    session(pool, house)
+    assert house.environ_of(path, PREFLIGHT, method="OPTIONS")["cognito.claims"] is None
+    signed_in(pool, house)
     environ = house.environ_of(path, PREFLIGHT, method="OPTIONS")
     assert environ["cognito.claims"] is None
     assert "REMOTE_USER" not in environ

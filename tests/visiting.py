@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from wsgiref.validate import validator
 
+import pytest
 import requests
 from werkzeug.test import Client, TestResponse
 
@@ -125,6 +126,11 @@ def local_config(pool: LocalUserPool, client: str = "web", **overrides: Any) -> 
     )
 
 
+def rows(table: Mapping[str, tuple[Any, ...]]) -> list[Any]:
+    """A table for parametrize, each row under its name."""
+    return [pytest.param(*row, id=name) for name, row in table.items()]
+
+
 def query_of(address: str) -> dict[str, str]:
     """The parameters of an address, each of which must stand there once."""
     parameters = parse_qs(urlsplit(address).query, keep_blank_values=True, strict_parsing=True)
@@ -133,23 +139,36 @@ def query_of(address: str) -> dict[str, str]:
 
 
 class Page(HTMLParser):
-    """The links, tags and text of a page."""
+    """The links, tags and text of a page, which must be well nested and free of scripts."""
+
+    VOID = ("meta", "link")
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.links: dict[str, str] = {}
         self.text = ""
+        self.goes_on_to: str | None = None
+        self._open: list[str] = []
         self._address: str | None = None
         self.feed(html)
         self.close()
+        assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "img", "iframe", "svg", "base", "form", "object"), tag
+        assert not [name for name, _ in attrs if name.startswith("on")], attrs
         self.tags.append(tag)
+        if tag not in self.VOID:
+            self._open.append(tag)
+        values = dict(attrs)
         if tag == "a":
-            self._address = dict(attrs)["href"]
+            self._address = values["href"]
+        if tag == "meta" and values.get("http-equiv") == "refresh":
+            self.goes_on_to = (values["content"] or "").removeprefix("0;url=")
 
     def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
         if tag == "a":
             self._address = None
 
