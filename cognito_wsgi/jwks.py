@@ -205,11 +205,18 @@ class KeyStore:
 
     def _begin_fetch(self) -> threading.Event:
         """A fetch in the background, or the one that is under way. With the lock held."""
-        if self._under_way is None:
-            done = threading.Event()
-            threading.Thread(target=self._fetch, args=(done,), name="cognito_wsgi keys", daemon=True).start()
+        if self._under_way is not None:
+            return self._under_way
+        done = threading.Event()
+        thread = threading.Thread(target=self._fetch, args=(done,), name="cognito_wsgi keys", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread to give
+            self._failure = "no thread can be had to fetch the keys"
+            done.set()
+        else:
             self._under_way = done
-        return self._under_way
+        return done
 
     def _keys_of(self, fetch: threading.Event) -> KeySet:
         """What a fetch brings. Raises CognitoError, one for each caller: it ends up in his answer."""

@@ -95,9 +95,9 @@ def new_key(bits: int = 2048, *, exponent: int = 65537) -> RSAPrivateKey:
     return generate_private_key(public_exponent=exponent, key_size=bits)
 
 
-def jwk(numbers: RSAPublicNumbers, kid: str, **changes: Any) -> dict[str, Any]:
-    """An entry of a key set (RFC 7517 §4) as Cognito writes it; a change to ... leaves a member out."""
-    entry = {
+def jwk(numbers: RSAPublicNumbers, kid: str) -> dict[str, Any]:
+    """An entry of a key set (RFC 7517 §4) as Cognito writes it."""
+    return {
         "kid": kid,
         "kty": "RSA",
         "alg": "RS256",
@@ -105,7 +105,6 @@ def jwk(numbers: RSAPublicNumbers, kid: str, **changes: Any) -> dict[str, Any]:
         "n": uint(numbers.n),
         "e": uint(numbers.e),
     }
-    return changed(entry, changes)
 
 
 def uint(number: int) -> str:
