@@ -111,7 +111,10 @@ class _LimitReached(Exception):
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
-    """The result of ``work``, unless it takes too long. Threads are the only way to bound what blocks in C."""
+    """The result of ``work``, unless it takes too long. Threads are the only way to bound what blocks in C.
+
+    One that is late ends by itself: at a time-out of its own, or when the other side hangs up.
+    """
     outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
     def run() -> None:
@@ -153,8 +156,7 @@ def _exchange(
 
 
 def _read_body(raw: Any, deadline: float) -> bytes:
-    # What has arrived, so that a trickle meets the deadline. (urllib3 before 2.2 can only wait for a whole
-    # piece: then the caller's time is bounded, and this thread stays behind until the other side hangs up.)
+    # What has arrived, so that a trickle meets the deadline; urllib3 before 2.2 can only wait for a whole piece.
     read = getattr(raw, "read1", raw.read)
     body = b""
     while chunk := read(16 * 1024):
@@ -348,7 +350,7 @@ class Patience:
         if self._backs_off_after is not None and self._failures > self._backs_off_after:
             doubled = 0.25 * 2 ** min(self._failures - self._backs_off_after, 10)
             pause = max(pause, min(doubled, self._LONGEST) * random.uniform(0.5, 1.0))  # noqa: S311 - as above
-        self._until = now + pause
+        self._until = now + pause if pause else 0.0
 
     def note_success(self) -> None:
         self._failures = 0
