@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -27,12 +28,17 @@ UPLOAD = random.Random(7).randbytes(5_000_000)
 class Site:
     """A served application, its pool, and a browser to visit it with.
 
-    origin: as its visitors know it. gate: the file that lets its stream go on.
+    server, origin: its address on this machine, and as its visitors know it.
+    gate: the file that lets its stream go on. visitor: the address that its visitors come from.
+    log: what the server has said, once it has ended.
     """
 
+    server: str
     origin: str
     pool: LocalUserPool
     gate: Path
+    visitor: str = "127.0.0.1"
+    log: str = ""
     browser: requests.Session = field(default_factory=requests.Session)
 
     @property
@@ -46,9 +52,15 @@ class Site:
     def visit(self, address: str) -> requests.Response:
         return self.browser.get(self._url(address), headers=NAVIGATION, allow_redirects=False, timeout=20)
 
-    def fetch(self, address: str, method: str = "GET", **options: object) -> requests.Response:
-        headers = FETCH if method == "GET" else {**FETCH, "Origin": self.origin}
-        return self.browser.request(method, self._url(address), headers=headers, timeout=20, **options)  # type: ignore[arg-type]
+    def fetch(
+        self, address: str, method: str = "GET", *, bearer: str | None = None, **options: Any
+    ) -> requests.Response:
+        headers = dict(FETCH)
+        if method != "GET":
+            headers["Origin"] = self.origin
+        if bearer is not None:
+            headers["Authorization"] = f"Bearer {bearer}"
+        return self.browser.request(method, self._url(address), headers=headers, timeout=20, **options)
 
     def _url(self, address: str) -> str:
         return address if address.startswith("http") else self.origin + address
@@ -73,9 +85,6 @@ class Site:
 
 
 def tell_story(site: Site) -> None:
-    """Every refresh token works once, so that a lost ``Set-Cookie`` is noticed at the next refresh."""
-    site.pool.trouble.rotation = True
-    site.pool.set_groups(USER, site.pool.users[USER].groups[:GROUPS])
     assert site.fetch("/health").text == "well"
     assert site.fetch("/account").status_code == 401
     sign_in(site)
@@ -117,9 +126,12 @@ def assert_is_well_set(site: Site, set_cookie: str) -> None:
 def assert_is_in(site: Site) -> None:
     answer = site.visit("/account")
     assert answer.status_code == 200, answer.text
-    account = answer.json()
-    assert (account["user"], account["groups"]) == (USER, GROUPS)
-    assert account["address"] == f"{site.origin}/account"
+    assert answer.json() == {
+        "user": USER,
+        "groups": GROUPS,
+        "address": f"{site.origin}/account",
+        "visitor": site.visitor,
+    }
 
 
 def read_stream(site: Site) -> None:

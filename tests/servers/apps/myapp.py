@@ -42,22 +42,24 @@ def account():
         "groups": len(request.environ["cognito.groups"]),
         "address": url_for("account", _external=True),
         "visitor": request.remote_addr,
-        "process": os.getpid(),
     }
+
+
+def wait_for(gate):
+    end = time.monotonic() + 20
+    while not gate.exists():
+        if time.monotonic() > end:
+            raise TimeoutError(f"nobody has made {gate}")
+        time.sleep(0.02)
 
 
 @app.get("/stream")
 def stream():
     """Two lines, the second when whoever has read the first says so by making a file."""
-    gate = Path(os.environ["MYAPP_GATE"])
 
     def lines():
         yield "first\n"
-        end = time.monotonic() + 20
-        while not gate.exists():
-            if time.monotonic() > end:
-                raise TimeoutError("nobody has read the first line")
-            time.sleep(0.02)
+        wait_for(Path(os.environ["MYAPP_GATE"]))
         yield "second\n"
 
     # nginx passes the lines on as they come if told so here.
