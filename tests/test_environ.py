@@ -7,6 +7,7 @@ from typing import Any
 
 import flask
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +130,14 @@ def test_user_info_is_none_without_a_good_id_token(pool, house, id_claims):
         environ = house.environ_of("/x")
         assert environ["cognito.user_info"] is None
         assert environ["REMOTE_USER"] == "alice"
+
+
+def test_user_info_is_none_once_the_id_token_has_expired(pool, house):
+    token = pool.access_token("alice")
+    pool.set_cookies(house.client, token, pool.id_token("alice", claims={"exp": int(time.time()) + 60}))
+    assert house.environ_of("/x")["cognito.user_info"] is not None
+    with time_machine.travel(time.time() + 61):
+        assert house.environ_of("/x")["cognito.user_info"] is None
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,8 @@ def tell(story: Story) -> None:
     code = query_of(callback)["code"]
     story.ask(callback.replace(code, "no-such-code"))  # which uses the state up
     story.ask(callback)
+    callback = story.begin()
+    story.ask(callback.replace("code=", "code=%20"))
     story.ask("/callback?error=access_denied&error_description=a&state=b")
     for kind in TROUBLES:
         callback = story.begin()
