@@ -660,14 +660,6 @@ def _check_cookie_domain(config: CognitoConfig) -> Iterator[str]:
         )
 
 
-def _check_bearer_clients(config: CognitoConfig) -> Iterator[str]:
-    if config.bearer_client_ids and not config.bearer_enabled:
-        yield (
-            f"{_title('bearer_client_ids')}: found {_show(config.bearer_client_ids)}, which has no effect, "
-            f"expected {_title('bearer_enabled')} to be true as well"
-        )
-
-
 def _check_path_of_logout_url(config: CognitoConfig) -> Iterator[str]:
     if config.logout_return_path is not None and not _has_usable_path(config.logout_url):
         yield (
@@ -705,7 +697,6 @@ _AGREEMENTS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("region", "user_pool_id", "issuer"), _check_region_of_pool),
     (("cookie_samesite", "redirect_url"), _check_samesite),
     (("cookie_domain", "redirect_url"), _check_cookie_domain),
-    (("bearer_client_ids", "bearer_enabled"), _check_bearer_clients),
     (("logout_url", "redirect_url"), _check_path_of_logout_url),
     *(
         # The public origin decides whether the path of logout_url is ours.

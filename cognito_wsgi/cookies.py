@@ -41,6 +41,9 @@ class OwnCookies(NamedTuple):
     def find(self, name: str) -> str | None:
         return self.values.get(name)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class CookieSet:
     """Names and attributes as the configuration gives them."""

@@ -15,6 +15,7 @@
     ├─ AuthorisationRequiredError    401
     ├─ CognitoGroupRequiredError     403
     ├─ CrossSiteRequestError         403
+    ├─ MethodNotAllowedError         405
     └─ CognitoError                  503
 
 No message holds a token, a code, a secret or a cookie's value.
@@ -24,8 +25,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any, Self
 
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import (
+    BadRequest,
+    Forbidden,
+    HTTPException,
+    MethodNotAllowed,
+    ServiceUnavailable,
+    Unauthorized,
+)
 
 
 class CognitoWsgiError(Exception):
@@ -131,6 +140,19 @@ class RefusalError(HTTPException):
         #: Where a sign-in was to return to, if one was under way: another try leads there.
         self.return_to: str | None = None
 
+    def __copy__(self) -> Self:
+        """The same refusal for another request, which fills in its own reference."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
+        """Those of werkzeug and the facts that have a header: the error may be an ``on_error``'s answer itself."""
+        headers = super().get_headers(environ, scope)
+        if self.challenge is not None:
+            headers.append(("WWW-Authenticate", self.challenge))
+        return headers
+
 
 class BadRequestError(RefusalError, BadRequest):
     """400: an ambiguous path, a callback that does not fit, oversized or malformed input."""
@@ -146,6 +168,14 @@ class CognitoGroupRequiredError(RefusalError, Forbidden):
 
 class CrossSiteRequestError(RefusalError, Forbidden):
     """403: another origin sent a request that rides on the visitor's cookies."""
+
+
+class MethodNotAllowedError(RefusalError, MethodNotAllowed):
+    """405: an endpoint of the gateway answers other methods; ``valid_methods`` are those."""
+
+    def __init__(self, *valid_methods: str) -> None:
+        super().__init__("This address answers other methods.", reason="method not allowed on this endpoint")
+        self.valid_methods = valid_methods
 
 
 class CognitoError(RefusalError, ServiceUnavailable):

@@ -181,25 +181,29 @@ class Events:
             return
         try:
             self._waiting.put_nowait(event)
+            self._start_thread(self._on_event)
         except queue.Full:
             log.debug("on_event is too slow: an event was dropped")
-        self._start_thread()
+        except RuntimeError:  # no thread to be had: the system is at its limit, or shutting down
+            log.debug("on_event cannot be called now: no thread")
 
     def flush(self) -> None:
         """Wait until ``on_event`` has had every event so far; for tests."""
         self._waiting.join()
 
-    def _start_thread(self) -> None:
+    def _start_thread(self, on_event: OnEvent) -> None:
         if self._thread is not None and self._thread.is_alive():
             return
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._deliver, name="cognito_wsgi events", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(
+                    target=self._deliver, args=(on_event,), name="cognito_wsgi events", daemon=True
+                )
+                thread.start()
+                self._thread = thread
 
-    def _deliver(self) -> None:
-        waiting, on_event = self._waiting, self._on_event
-        assert on_event is not None  # noqa: S101 - for the type checker: no thread without one
+    def _deliver(self, on_event: OnEvent) -> None:
+        waiting = self._waiting
         while True:
             event = waiting.get()
             try:

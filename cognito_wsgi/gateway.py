@@ -28,6 +28,7 @@ from .errors import (
     CognitoGroupRequiredError,
     ConfigurationError,
     CrossSiteRequestError,
+    MethodNotAllowedError,
     RefusalError,
 )
 from .events import Denied, Events, OnEvent, SignedIn, SignedOut, SignInFailed
@@ -170,14 +171,11 @@ class CognitoGateway:
             self._note(request, refusal, is_report_only=True)
 
     def _judge(self, request: Request, access: Access) -> None:
+        is_preflight = request.method == "OPTIONS" and self._site.is_trusted_preflight(request)
+        if is_preflight and access.allow != "deny":
+            return  # as nobody, on a public path too
         if access.allow == "public":
             request.session = request.session or self._visitors.find_aside(request)
-            return
-        if (
-            request.method == "OPTIONS"
-            and access.allow != "deny"
-            and self._site.is_trusted_preflight(request)
-        ):
             return
         session = request.session = request.session or self._visitors.find(request)
         missing = access.find_missing(session.groups, session.scopes)
@@ -194,7 +192,7 @@ class CognitoGateway:
 
     def _begin_sign_in(self, request: Request) -> WSGIApplication:
         if request.method not in ("GET", "HEAD"):
-            return pages.method_not_allowed("GET, HEAD")
+            raise MethodNotAllowedError("GET", "HEAD")
         if request.is_subresource:
             raise not_signed_in("only a navigation starts a sign-in")
         query = parse_query(request)
@@ -209,7 +207,7 @@ class CognitoGateway:
     def _finish_sign_in(self, request: Request) -> WSGIApplication:
         """The callback: back from Cognito (RFC 6749 §4.1.2, OpenID Connect Core §3.1.2.5)."""
         if request.method != "GET":
-            return pages.method_not_allowed("GET")
+            raise MethodNotAllowedError("GET")
         request.is_callback = True
         is_strict = self.config.cookie_samesite == "Strict"
         finished = self._sign_in.finish(parse_query(request), request.cookies, request.now)
@@ -226,7 +224,7 @@ class CognitoGateway:
 
     def _refresh_on_demand(self, request: Request) -> WSGIApplication:
         if request.method != "POST":
-            return pages.method_not_allowed("POST")
+            raise MethodNotAllowedError("POST")
         self._site.refuse_other_sites(request)
         cookie = self._visitors.find_refresh_token(request)
         if cookie is None:
@@ -239,7 +237,7 @@ class CognitoGateway:
     def _sign_out(self, request: Request) -> WSGIApplication:
         """Cookies first, then the refresh token, then Cognito's own session (Cognito: "Logout endpoint")."""
         if request.method not in ("GET", "HEAD", "POST"):
-            return pages.method_not_allowed("GET, HEAD, POST")
+            raise MethodNotAllowedError("GET", "HEAD", "POST")
         self._site.refuse_other_sites(request)
         set_cookies = self._cookies.delete_all(request.cookies)
         cookie = self._visitors.find_refresh_token(request)
@@ -305,12 +303,17 @@ class CognitoGateway:
 
     def _sign_in_for(self, request: Request, refusal: AuthorisationRequiredError) -> WSGIApplication:
         requested = self._site.requested_address(request)
-        if self.config.cookie_samesite == "Strict" and request.is_cross_site and not request.cookies.values:
-            # The browser kept the cookies back because another site's link led here. Asked from here, it sends them.
-            return pages.hop(requested)
+        return_to = self._site.return_address(request, refusal.return_to or requested)
+        if (
+            self.config.cookie_samesite == "Strict"
+            and request.is_cross_site
+            and not self._visitors.session_cookies_of(request)
+        ):
+            # The browser kept them back because another site's link led here. Asked from here, it sends them.
+            return pages.hop(return_to)
         return self._send_to_cognito(
             request,
-            self._site.return_address(request, refusal.return_to or requested),
+            return_to,
             {"prompt": "login"} if refusal.max_auth_age is not None else {},
             max_auth_age=refusal.max_auth_age,
             check_loop=request.session is None,
@@ -388,9 +391,9 @@ def _not_recent(max_auth_age: int) -> AuthorisationRequiredError:
 def _level_of(refusal: RefusalError) -> int:
     if isinstance(refusal, CognitoError):
         return logging.ERROR
-    if isinstance(refusal, (CognitoGroupRequiredError, CrossSiteRequestError)):
-        return logging.WARNING
-    return logging.INFO
+    if isinstance(refusal, AuthorisationRequiredError):
+        return logging.INFO  # every visit begins so
+    return logging.WARNING
 
 
 def _check_together(

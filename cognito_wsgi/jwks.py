@@ -30,7 +30,7 @@ log = logging.getLogger("cognito_wsgi")
 REFRESH_AFTER = 3600  # seconds
 KEEP_FOR = 24 * 3600  # seconds without a good fetch
 UNKNOWN_KID_INTERVAL = 30  # seconds between two fetches for unknown kids
-#: Seconds by which a fetch may be later than a request it serves; if it is more, the clock was set back.
+#: Seconds by which a request may have begun before what serves it; if it is more, the clock was set back.
 CLOCK_STEP = 300
 RETRY_AFTER = 60  # seconds, about, between two background fetches that fail
 MIN_KEY_BITS = 2048  # RFC 7518 §3.3
@@ -194,7 +194,8 @@ class KeyStore:
         """The keys of a pool that may have got a new one."""
         with self._lock:
             fetch = self._under_way
-            if fetch is None and not 0 <= now - self._unknown_kid_at < UNKNOWN_KID_INTERVAL:
+            # (A request may have begun a little before the one that began the last such fetch.)
+            if fetch is None and not -CLOCK_STEP < now - self._unknown_kid_at < UNKNOWN_KID_INTERVAL:
                 self._unknown_kid_at = now
                 fetch = self._begin_fetch()
         if fetch is not None and wait:

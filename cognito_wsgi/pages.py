@@ -24,6 +24,7 @@ from .errors import (
     CognitoError,
     CognitoGroupRequiredError,
     CrossSiteRequestError,
+    MethodNotAllowedError,
     RefusalError,
 )
 
@@ -47,6 +48,7 @@ _TITLES: dict[type[RefusalError], str] = {
     AuthorisationRequiredError: "Please sign in",
     CognitoGroupRequiredError: "No access",
     CrossSiteRequestError: "The request came from another site",
+    MethodNotAllowedError: "That did not work",
     CognitoError: "Signing in is not possible at the moment",
 }
 
@@ -88,10 +90,6 @@ def json_answer(fields: Mapping[str, Any], *, set_cookies: Iterable[str] = ()) -
     return _with_cookies(response, set_cookies)
 
 
-def method_not_allowed(allowed: str) -> Response:
-    return _problem(405, "This address answers other methods.", {}, {"Allow": allowed})
-
-
 def refusal_page(error: RefusalError, links: Iterable[Link]) -> Response:
     """The refusal for people."""
     kind = next(known for known in _TITLES if isinstance(error, known))
@@ -128,12 +126,7 @@ def private(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _headers_of(error: RefusalError) -> dict[str, str]:
-    headers = {}
-    if error.challenge is not None:
-        headers["WWW-Authenticate"] = error.challenge
-    if isinstance(error.retry_after, int):
-        headers["Retry-After"] = str(error.retry_after)
-    return headers
+    return {name: value for name, value in error.get_headers() if name != "Content-Type"}
 
 
 def _problem(status: int, detail: str, facts: Mapping[str, str], headers: Mapping[str, str]) -> Response:

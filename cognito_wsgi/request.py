@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import BadRequestError
-from .paths import decode_wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +41,7 @@ class Request:
         self.now = time.time()
         self.method: str = environ.get("REQUEST_METHOD", "GET").upper()
         script_name: str = environ.get("SCRIPT_NAME", "")
-        self.script_name = decode_wsgi(script_name) if script_name else ""
+        self.script_name = script_name and script_name.encode("latin-1", "replace").decode("utf-8", "replace")
         header = environ.get("HTTP_COOKIE", "")
         self.cookies = cookie_set.read(header)
         if self.cookies.rest is None:  # the application gets its own cookies alone
@@ -110,7 +109,7 @@ class Request:
         header: str = self.environ.get("HTTP_AUTHORIZATION", "")
         return header[:6].lower() == "bearer" and header[6:7] in ("", " ")
 
-    def bearer_token(self) -> str:
+    def take_bearer_token(self) -> str:
         """The token of the Authorization header, "" if it has none (RFC 6750 §2.1). From now on it decides."""
         self.is_bearer = True
         token: str = self.environ["HTTP_AUTHORIZATION"][6:].strip(" ")

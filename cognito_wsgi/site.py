@@ -111,18 +111,21 @@ class Site:
         return (
             request.method == "OPTIONS"
             and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
-            and "HTTP_ORIGIN" in request.environ
-            and not self.is_from_elsewhere(request)
+            and request.environ.get("HTTP_ORIGIN", "").strip().lower() in self._config.trusted_origins
         )
 
     def refuse_unsafe_from_elsewhere(self, request: Request) -> None:
-        """Raise CrossSiteRequestError where another origin rides on the visitor's cookies (RFC 9700 has no cure)."""
+        """Raise CrossSiteRequestError where another origin rides on the visitor's cookies (OAuth 2.1 §5: tokens in
+        cookies need a defence of their own)."""
         if request.is_unsafe and self.is_from_elsewhere(request):
             raise _from_elsewhere()
 
     def refuse_other_sites(self, request: Request) -> None:
         """The same for endpoints that change something by whatever method: a link from a trusted site may lead there."""
-        if self.is_from_elsewhere(request) and request.referer_origin() not in self._config.trusted_origins:
+        if not self.is_from_elsewhere(request):
+            return
+        is_link = "HTTP_ORIGIN" not in request.environ
+        if not (is_link and request.referer_origin() in self._config.trusted_origins):
             raise _from_elsewhere()
 
 

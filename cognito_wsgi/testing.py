@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -40,7 +41,8 @@ class TestPool:
     """A user pool that exists only as a signing key.
 
     client_id, client_secret: of the app client that the tokens are for.
-    redirect_url, logout_url: as they will stand in the configuration; the default fits test clients.
+    redirect_url, logout_url: as they will stand in the configuration; the default fits test clients. With
+        another host the client has to ask that one: ``client.get(path, base_url="https://shop.example")``.
     """
 
     __test__ = False  # pytest: a tool, no test
@@ -135,13 +137,14 @@ class TestPool:
         """Put tokens into a test client's cookies, split as the gateway splits them."""
         config = self._config or self.config()
         cookie_set = CookieSet(config)
-        host = config.public_origin.partition("://")[2].partition(":")[0]
+        self.sign_out(client)
+        host = config.cookie_domain or urlsplit(config.public_origin).hostname or "localhost"
         for base, token in ((cookie_set.access, access_token), (cookie_set.id, id_token)):
             if token is None:
                 continue
             for header in cookie_set.store(base, token, max_age=_LIFETIME, cookies=OwnCookies({}, None)):
                 name, _, rest = header.partition("=")
-                client.set_cookie(name, rest.partition(";")[0], domain=config.cookie_domain or host)
+                client.set_cookie(name, rest.partition(";")[0], domain=host)
 
     # tokens
 

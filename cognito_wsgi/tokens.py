@@ -42,6 +42,9 @@ class VerifiedToken(NamedTuple):
     claims: Claims
     key: PublicKey
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class _ParsedToken(NamedTuple):
     signing_input: bytes

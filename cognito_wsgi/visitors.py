@@ -55,7 +55,7 @@ class Visitors:
         if self._bearer_enabled and request.has_bearer:
             return self._find_by_bearer(request)
         try:
-            session = self._sessions.find(*self._tokens(request), request.now)
+            session = self._find_by_cookie(request, wait=True)
         except TokenVerifyError as error:
             return self._refreshed(request, error)
         self._site.refuse_unsafe_from_elsewhere(request)
@@ -65,19 +65,25 @@ class Visitors:
         """The visitor's session where none is needed: nothing is waited for, and nothing is refused."""
         try:
             if self._bearer_enabled and request.has_bearer:
-                return self._sessions.find(request.bearer_token(), None, request.now, bearer=True, wait=False)
+                return self._sessions.find(
+                    request.take_bearer_token(), None, request.now, bearer=True, wait=False
+                )
             if not request.cookies.values:
                 return None
             self._site.refuse_unsafe_from_elsewhere(request)
-            return self._sessions.find(*self._tokens(request), request.now, wait=False)
-        except (TokenVerifyError, RefusalError):
-            return None
+            return self._find_by_cookie(request, wait=False)
+        except TokenVerifyError as error:
+            if error.hopeless and not request.is_bearer:
+                self._note_spoilt(request, self._set.access)
+        except RefusalError as error:
+            log.debug("no session on this public path: %s", error.reason)
+        return None
 
     def find_refresh_token(self, request: Request) -> RefreshCookie | None:
         """The refresh token, if the cookie holds one that may be used."""
         found = self._session_cookies.find_refresh_token(request.cookies, request.now)
         if found is None:
-            request.spoilt_cookies += tuple(self._set.came(request.cookies, self._set.refresh))
+            self._note_spoilt(request, self._set.refresh)
         return found
 
     def refresh(self, request: Request, cookie: RefreshCookie, *, sub: str | None = None) -> Session:
@@ -91,11 +97,9 @@ class Visitors:
         try:
             session, refresh_token = self._refresher.refresh(cookie.token, id_token, request.now)
         except RefreshRefused as error:
-            if error.is_settled:
-                self._give_up_session(request)
             raise not_signed_in(str(error)) from None
         if {sub, cookie.sub} - {None, session.sub}:
-            self._give_up_session(request)
+            request.spoilt_cookies += self.session_cookies_of(request)
             raise not_signed_in("the refreshed tokens are another user's")
         logins = {name: value for name, value in self._set.login_cookies(request.cookies).items() if value}
         try:
@@ -109,18 +113,31 @@ class Visitors:
             ) from None
         return session
 
-    def _tokens(self, request: Request) -> tuple[str, str | None]:
+    def session_cookies_of(self, request: Request) -> tuple[str, ...]:
+        """The names of all cookies of a session that came."""
+        bases = (self._set.access, self._set.id, self._set.refresh)
+        return tuple(name for base in bases for name in self._set.came(request.cookies, base))
+
+    def _note_spoilt(self, request: Request, base: str) -> None:
+        """A cookie that is worth nothing: the next answer of ours takes it away."""
+        request.spoilt_cookies += tuple(self._set.came(request.cookies, base))
+
+    def _find_by_cookie(self, request: Request, *, wait: bool) -> Session:
         access_token = self._set.join(request.cookies, self._set.access)
         if access_token is None:
             if self._set.came(request.cookies, self._set.access):
                 raise MalformedToken("the access token's cookie came twice or not whole")
             raise MissingToken("no access token")
-        return access_token, self._set.join(request.cookies, self._set.id)
+        id_token = self._set.join(request.cookies, self._set.id)
+        session = self._sessions.find(access_token, id_token, request.now, wait=wait)
+        if session.is_id_token_spoilt:
+            self._note_spoilt(request, self._set.id)
+        return session
 
     def _refreshed(self, request: Request, error: TokenVerifyError) -> Session:
         """A new session in place of one that has expired or is gone, for the request to go on with."""
         if error.hopeless:
-            request.spoilt_cookies += tuple(self._set.came(request.cookies, self._set.access))
+            self._note_spoilt(request, self._set.access)
         if not self._refresh_enabled or not isinstance(error, (MissingToken, TokenExpired, UnknownKey)):
             raise not_signed_in(error.reason)
         cookie = self.find_refresh_token(request)
@@ -130,14 +147,9 @@ class Visitors:
         sub = error.claims["sub"] if isinstance(error, TokenExpired) else None
         return self.refresh(request, cookie, sub=str(sub) if sub is not None else None)
 
-    def _give_up_session(self, request: Request) -> None:
-        """It has ended for good: the next answer of ours takes its cookies away."""
-        for base in (self._set.access, self._set.id, self._set.refresh):
-            request.spoilt_cookies += tuple(self._set.came(request.cookies, base))
-
     def _find_by_bearer(self, request: Request) -> Session:
         """The token of the Authorization header decides alone (RFC 6750 §3.1)."""
-        token = request.bearer_token()
+        token = request.take_bearer_token()
         if not token:
             raise AuthorisationRequiredError(
                 "Send an access token.", reason="Bearer without a token", challenge=CHALLENGE

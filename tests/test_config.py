@@ -532,7 +532,6 @@ KEYS = "a JSON Web Key Set"
         ("path, not UTF-8", "AWS_COGNITO_LOGIN_PATH", "/\udcff", NO_PATH),
         ("clients, number", "AWS_COGNITO_BEARER_CLIENT_IDS", 7, "a list of app clients"),
         ("clients, one bad", "AWS_COGNITO_BEARER_CLIENT_IDS", ["one", "t w o"], "without spaces"),
-        ("clients without bearer", "AWS_COGNITO_BEARER_CLIENT_IDS", ["one"], "AWS_COGNITO_BEARER_ENABLED (bearer_enabled) to be true"),
         ("origin, star", "AWS_COGNITO_TRUSTED_ORIGINS", "*", "a list of origins"),
         ("origin, null", "AWS_COGNITO_TRUSTED_ORIGINS", ["null"], "a list of origins"),
         ("origin, path", "AWS_COGNITO_TRUSTED_ORIGINS", ["https://a.example/x"], "as in 'https://a.example'"),
@@ -714,7 +713,7 @@ def test_samesite_none_needs_https():
     assert configure({**LOCAL, "AWS_COGNITO_COOKIE_SAMESITE": "Strict"}).cookie_samesite == "Strict"
 
 
-def test_bearer_clients_are_taken_with_bearer_enabled():
+def test_bearer_clients_are_named_once_each():
     config = configure({"AWS_COGNITO_BEARER_ENABLED": True, "AWS_COGNITO_BEARER_CLIENT_IDS": ["a", "b", "a"]})
     assert config.bearer_client_ids == ("a", "b")
 

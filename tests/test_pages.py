@@ -20,11 +20,11 @@ from cognito_wsgi import (
     CrossSiteRequestError,
     RefusalError,
 )
+from cognito_wsgi.errors import MethodNotAllowedError
 from cognito_wsgi.pages import (
     Link,
     hop,
     json_answer,
-    method_not_allowed,
     private,
     redirect,
     refusal_page,
@@ -55,7 +55,7 @@ ANSWERS = {
     "hop": hop("/x"),
     "redirect": redirect("/x"),
     "json": json_answer({"a": 1}),
-    "405": method_not_allowed("GET"),
+    "405": refusal_problem(MethodNotAllowedError("GET")),
 }
 
 
@@ -178,7 +178,7 @@ def test_a_problem_that_no_sign_in_solves_names_none():
 
 
 def test_another_method_is_told_the_methods():
-    answer = method_not_allowed("GET, HEAD")
+    answer = refusal_problem(MethodNotAllowedError("GET", "HEAD"))
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
     assert json.loads(answer.data)["title"] == "Method Not Allowed"
 
