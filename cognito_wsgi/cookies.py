@@ -41,9 +41,6 @@ class OwnCookies(NamedTuple):
     def find(self, name: str) -> str | None:
         return self.values.get(name)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
 
 class CookieSet:
     """Names and attributes as the configuration gives them."""
@@ -106,10 +103,15 @@ class CookieSet:
         """
         cookies = []
         for cookie in header.split(";"):
-            others = [part for part in cookie.split(",") if not self._is_own(_as_parsers_may_read(part))]
+            others = [part for part in cookie.split(",") if not self._looks_own(part)]
             if others:
                 cookies.append(",".join(others))
         return ";".join(cookies)
+
+    def _looks_own(self, cookie: str) -> bool:
+        name = cookie.partition("=")[0]
+        as_utf8 = name.encode("latin-1", "replace").decode("utf-8", "replace")
+        return self._is_own(name.strip()) or self._is_own(as_utf8.strip())
 
     def join(self, cookies: OwnCookies, base: str) -> str | None:
         """The value of a cookie, its pieces put together. None unless it came whole and once."""
@@ -117,10 +119,10 @@ class CookieSet:
         if self._later_pieces[base].isdisjoint(values):
             return values.get(base) or None
         names = self.came(cookies, base)
-        pieces = [values[name] for name in names]
-        if None in pieces or names != list(self._pieces[base][: len(names)]):
+        pieces = [values[name] or "" for name in names]
+        if not all(pieces) or names != list(self._pieces[base][: len(names)]):
             return None
-        return "".join(piece for piece in pieces if piece is not None)
+        return "".join(pieces)
 
     def came(self, cookies: OwnCookies, base: str) -> list[str]:
         """The names that came of a cookie and its pieces."""
@@ -201,7 +203,3 @@ def drop_oldest(values: dict[str, str], room: int) -> None:
             return
         del values[name]
 
-
-def _as_parsers_may_read(cookie: str) -> str:
-    """The name of a cookie as a lenient parser reads it: UTF-8, and all sorts of space taken off."""
-    return cookie.partition("=")[0].encode("latin-1", "replace").decode("utf-8", "replace").strip()
