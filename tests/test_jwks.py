@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -371,6 +372,25 @@ def test_thirty_seconds_count_from_the_last_fetch_for_an_unknown_kid_alone(
     assert server.calls == 4
 
 
+def test_request_that_began_before_the_last_search_begins_no_other(
+    server: KeyServer, store: KeyStore
+) -> None:
+    find(store)
+    for seconds in (0, 0.001, 29, 120):
+        with pytest.raises(UnknownKey):
+            store.find("unknown", NOW - seconds, wait=True)
+    assert server.calls == 2
+
+
+def test_search_goes_on_after_the_clock_was_set_back(server: KeyServer, store: KeyStore, clock: Any) -> None:
+    find(store)
+    with pytest.raises(UnknownKey):
+        find(store, "second")
+    server.entries = [GOOD, SECOND]
+    clock.move_to(NOW - 3600)
+    assert find(store, "second").kid == "second"
+
+
 def test_first_fetch_answers_for_an_unknown_kid_too(server: KeyServer, store: KeyStore) -> None:
     with pytest.raises(UnknownKey):
         find(store, "unknown")
@@ -491,6 +511,30 @@ def test_threads_with_unknown_kids_share_one_fetch(server: KeyServer, store: Key
                 find(store, f"unknown {n}")
 
     assert in_threads(32, flood) == [None] * 32
+    assert server.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("is_up", "error"), [(True, UnknownKey), (False, CognitoError)], ids=["pool up", "pool down"]
+)
+def test_ten_thousand_unknown_kids_cost_one_fetch_and_no_memory(
+    server: KeyServer, store: KeyStore, is_up: bool, error: type[Exception]
+) -> None:
+    find(store)
+    server.is_up = is_up
+
+    def flood() -> None:
+        for n in range(5000):
+            with pytest.raises(error):
+                find(store, f"unknown {n}")
+            assert n % 100 or find(store).kid == KID
+
+    flood()
+    tracemalloc.start()
+    flood()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 20_000  # bytes: four for each would show
     assert server.calls == 2
 
 
