@@ -337,11 +337,14 @@ class SignIn:
 
         Where nobody is signed in, access and ID token have expired, or an answer of the gateway deletes them.
         """
-        bases = [self._set.refresh, self._set.access, self._set.id] if is_signed_in else [self._set.refresh]
-        room = MAX_TOTAL_SIZE - sum(self._set.size_that_came(cookies, base) for base in bases)
-        if room >= needed or not is_signed_in:
+        room = MAX_TOTAL_SIZE - self._set.size_that_came(cookies, self._set.refresh)
+        if not is_signed_in:
+            return max(room, needed), []
+        id_size = self._set.size_that_came(cookies, self._set.id)
+        room -= self._set.size_that_came(cookies, self._set.access) + id_size
+        if room >= needed:
             return room, []
-        return room + self._set.size_that_came(cookies, self._set.id), self._set.came(cookies, self._set.id)
+        return room + id_size, self._set.came(cookies, self._set.id)
 
     def _stop_loop(self, known: list[_KnownLogin], cookies: OwnCookies, now: float) -> None:
         recent = [one for one in known if one.login.is_finished and 0 <= now - one.began_at < LOOP_WINDOW]

@@ -12,8 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from copy import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .endpoints import CognitoClient, GrantRefused, TokenAnswer, unavailable
 from .errors import CognitoError, CognitoWsgiError, TokenExpired, TokenVerifyError
@@ -194,7 +193,7 @@ class Refresher:
             except TimeoutError:
                 raise unavailable("a refresh did not end") from None
             except CognitoError as error:
-                raise copy(error) from None  # a refusal is for one request: the gateway writes into it
+                raise _for_one_request(error) from None
         if answer is None or entry.died_at is not None:
             raise RefreshRefused(
                 "the refresh token is dead: Cognito has refused it, or the user has signed out"
@@ -211,6 +210,12 @@ class Refresher:
         reason = f"the access token that Cognito sent is refused: {error.reason}"
         self._events.emit(RefreshFailed(is_final=False, reason=reason))
         return unavailable(reason)
+
+
+def _for_one_request(error: CognitoError) -> CognitoError:
+    """The same again: the gateway writes into a refusal, and others share this one."""
+    retry_after = cast("int | None", error.retry_after)
+    return CognitoError(error.description or "", reason=error.reason, retry_after=retry_after)
 
 
 def _follow(links: Mapping[str, str], token: str) -> Iterator[str]:
