@@ -143,9 +143,10 @@ class KeyStore:
 
     def current(self, now: float) -> KeySet | None:
         """The keys that may be used now, without waiting; None if there are none. Old ones are renewed aside."""
-        if self._fetched_at - CLOCK_STEP < now < self._look_at:
-            return self._keys
-        return self._look_after(now)
+        return self._keys if self._is_fresh(now) else self._look_after(now)
+
+    def _is_fresh(self, now: float) -> bool:
+        return self._fetched_at - CLOCK_STEP < now < self._look_at
 
     def find(self, kid: str, now: float, *, wait: bool) -> PublicKey:
         """The key named ``kid``.
@@ -164,21 +165,18 @@ class KeyStore:
         return keys[kid]
 
     def _look_after(self, now: float) -> KeySet | None:
-        keys = self._keys
-        if keys is None:
-            return None
-        self._fetched_at = min(self._fetched_at, now)  # a clock that was set back would keep them young
-        if now - self._fetched_at >= KEEP_FOR:
-            log.error(
-                "the keys of the user pool are older than a day and could not be renewed; dropping them"
-            )
-            self._keys = None
-            return None
-        pause = RETRY_AFTER * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load over a fleet, guards nothing
-        self._look_at = min(now + pause, self._fetched_at + KEEP_FOR)
         with self._lock:
+            if self._keys is None or self._is_fresh(now):  # somebody else was here in between
+                return self._keys
+            self._fetched_at = min(self._fetched_at, now)  # a clock that was set back would keep them young
+            if now - self._fetched_at >= KEEP_FOR:
+                log.error("the user pool's keys are older than a day and could not be renewed; dropping them")
+                self._keys = None
+                return None
+            pause = RETRY_AFTER * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load over a fleet, guards nothing
+            self._look_at = min(now + pause, self._fetched_at + KEEP_FOR)
             self._begin_fetch()
-        return keys
+            return self._keys
 
     def _first_keys(self, now: float, *, wait: bool) -> KeySet:
         """The keys of a process that has none."""
@@ -238,20 +236,22 @@ class KeyStore:
             self._patience.note_failure(started, now)
             self._events.emit(Outage(endpoint="jwks", reason=error.reason, seconds=now - started))
         else:
-            self._adopt(keys, time.time() - started)
+            now = time.time()
+            self._adopt(keys, now)
+            self._events.emit(KeysFetched(keys=len(keys), seconds=now - started))
         finally:
             with self._lock:
                 self._under_way = None
             done.set()
 
-    def _adopt(self, keys: KeySet, seconds: float) -> None:
-        if keys != self._keys:  # else sessions would look again at what they have seen
-            self._keys = keys
-        self._fetched_at = time.time()
-        self._look_at = self._fetched_at + REFRESH_AFTER
+    def _adopt(self, keys: KeySet, now: float) -> None:
+        with self._lock:
+            if keys != self._keys:  # else sessions would look again at what they have seen
+                self._keys = keys
+            self._fetched_at = now
+            self._look_at = now + REFRESH_AFTER
         self._failure = None
         self._patience.note_success()
-        self._events.emit(KeysFetched(keys=len(keys), seconds=seconds))
 
     def _download(self) -> KeySet:
         host = urlsplit(self._url).netloc

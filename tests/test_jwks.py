@@ -493,6 +493,18 @@ def test_sixty_four_threads_share_the_first_fetch(server: KeyServer, store: KeyS
     assert server.calls == 1
 
 
+@pytest.mark.parametrize("age", [REFRESH_AFTER, KEEP_FOR], ids=["an hour", "a day"])
+def test_sixty_four_threads_share_the_renewal_of_old_keys(
+    server: KeyServer, store: KeyStore, clock: Any, age: int
+) -> None:
+    find(store)
+    clock.shift(age)
+    server.before_answer = lambda: time.sleep(0.1)
+    assert {key.kid for key in in_threads(64, lambda: find(store))} == {KID}
+    quiet(store)
+    assert server.calls == 2
+
+
 def test_threads_that_wait_in_vain_have_an_error_of_their_own(server: KeyServer, store: KeyStore) -> None:
     """The gateway writes a reference into it, which must not be another visitor's."""
     server.is_up = False
