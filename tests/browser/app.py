@@ -12,7 +12,7 @@ RULES: dict[str, Any] = {
     "/": "public",
     "/favicon.ico": "public",
     "/admin": ["admin"],
-    "/vault": {"max_auth_age": 1},
+    "/vault": {"max_auth_age": 60},
 }
 
 PAGE = """<!doctype html>

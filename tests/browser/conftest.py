@@ -30,13 +30,19 @@ ARGUMENTS = [
 EXPECTED_STATUS = "Failed to load resource: the server responded with a status of 4"
 
 
+def find_chromium() -> str:
+    """The path of the system's browser; without it the tests are skipped, or fail where they have to run."""
+    path = shutil.which("chromium")
+    if path is not None:
+        return path
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail("there is no chromium, and in CI the browser tests have to run")
+    pytest.skip("there is no chromium on this machine")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail("there is no chromium, and in CI the browser tests have to run")
-        pytest.skip("there is no chromium on this machine")
+    path = find_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser

@@ -75,12 +75,12 @@ def gallery_at() -> Iterator[str]:
         yield origin
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(scope="module", params=["light", "dark"])
 def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tab(chromium: Browser, scheme: str) -> Iterator[Page]:
     with chromium.new_context(color_scheme=scheme) as context:
         yield context.new_page()
