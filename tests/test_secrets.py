@@ -168,34 +168,31 @@ class Story:
 
     def ask(self, address: str, kind: Mapping[str, str] = NAVIGATION, **options: Any) -> TestResponse:
         """A request, watched."""
-        for name, value in self.house.cookies.items():
-            self._know_cookie(name, value)
+        self._know_cookies()
         with self.watch():
             answer = self.house.ask(address, kind, **options)
             self.house.gateway.events.flush()
         self.watch.keep_answer(answer)
         self.statuses.add(answer.status_code)
-        for name, value in self.house.cookies.items():
-            self._know_cookie(name, value)
+        self._know_cookies()
         if answer.status_code == 302 and "state=" in answer.location:
             query = query_of(answer.location)
             self.secrets.add("state", query["state"])
             self.secrets.add("nonce", query["nonce"])
         return answer
 
-    def _know_cookie(self, name: str, value: str) -> None:
-        self.secrets.add("cookie", value)
+    def _know_cookies(self) -> None:
+        """The cookies' values, and what is sealed in them."""
         config = self.house.config
-        for purpose in ("login", "refresh"):
-            opened = Seal(config, purpose).open(value, max_age=10**9, now=time.time())
-            if opened is None:
-                continue
-            if purpose == "login":
-                state, nonce, verifier, *_ = json.loads(opened.data)
-                for what, text in (("state", state), ("nonce", nonce), ("verifier", verifier)):
-                    if text:
+        for value in self.house.cookies.values():
+            self.secrets.add("cookie", value)
+            if opened := Seal(config, "login").open(value, max_age=10**9, now=time.time()):
+                for what, text in zip(
+                    ("state", "nonce", "verifier"), json.loads(opened.data)[:3], strict=True
+                ):
+                    if text:  # a finished sign-in has its state alone
                         self.secrets.add(what, text)
-            else:
+            if opened := Seal(config, "refresh").open(value, max_age=10**9, now=time.time()):
                 self.secrets.add("refresh token", unpack_refresh_token(opened.data)[0])
 
     def begin(self, username: str = "alice") -> str:
