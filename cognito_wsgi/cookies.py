@@ -41,6 +41,9 @@ class OwnCookies(NamedTuple):
     def find(self, name: str) -> str | None:
         return self.values.get(name)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class CookieSet:
     """Names and attributes as the configuration gives them."""
@@ -202,4 +205,3 @@ def drop_oldest(values: dict[str, str], room: int) -> None:
         if size_in_header(values) <= room:
             return
         del values[name]
-

@@ -80,6 +80,9 @@ class _KnownLogin(NamedTuple):
     began_at: int
     login: Login
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class Begun(NamedTuple):
     """Where to send the browser, and what to store there first."""
@@ -87,12 +90,18 @@ class Begun(NamedTuple):
     location: str
     set_cookies: list[str]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class Finished(NamedTuple):
     return_to: str
     set_cookies: list[str]
     #: None where the callback was only reloaded.
     session: Session | None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 class SignIn:
@@ -325,7 +334,11 @@ class SignIn:
         opened = self._seal.open(value, max_age=LOGIN_LIFETIME, now=now) if value else None
         if value is None or opened is None:
             return None
-        return _KnownLogin(name, value, opened.sealed_at, Login(*json.loads(opened.data)))
+        try:
+            login = Login(*json.loads(opened.data))
+        except (ValueError, TypeError):  # sealed by another version, while a fleet is being renewed
+            return None
+        return _KnownLogin(name, value, opened.sealed_at, login)
 
     @staticmethod
     def _latest(known: list[_KnownLogin]) -> dict[str, str]:
@@ -388,4 +401,4 @@ def is_recent(session: Session, max_auth_age: int, leeway: int, now: float) -> b
     auth_time = session.access.claims.get("auth_time")
     if session.is_machine or isinstance(auth_time, bool) or not isinstance(auth_time, (int, float)):
         return False
-    return now - auth_time <= max_auth_age + leeway
+    return int(now) - auth_time <= max_auth_age + leeway  # Cognito counts in whole seconds

@@ -38,6 +38,9 @@ class Refreshed(NamedTuple):
     #: The refresh token to keep from now on: the new one, or the old one if it was not rotated.
     refresh_token: str
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class _Entry:
     """What is known of one refresh token."""

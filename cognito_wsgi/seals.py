@@ -25,6 +25,9 @@ class Opened(NamedTuple):
     data: bytes
     sealed_at: int  # Unix seconds
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class Seal:
     """Seals and opens values for one purpose."""

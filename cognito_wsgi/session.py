@@ -47,6 +47,7 @@ class Session:
     """What verification found out about a pair of tokens.
 
     user_info: the ID token's claims; None if there is none, or it was refused.
+    is_id_token_spoilt: whether it can never become good.
     expires_at, user_info_expires_at: Unix seconds, leeway included.
     """
 
@@ -60,6 +61,7 @@ class Session:
         "expires_at",
         "groups",
         "id_token",
+        "is_id_token_spoilt",
         "is_machine",
         "remote_user",
         "scopes",
@@ -75,6 +77,7 @@ class Session:
         leeway: int,
         id_token: str | None = None,
         user_info: VerifiedToken | None = None,
+        is_id_token_spoilt: bool = False,
     ) -> None:
         claims = access.claims
         self.access = access
@@ -88,6 +91,7 @@ class Session:
         self.remote_user = name.encode().decode("latin-1")
         self._copiers = _copiers(claims)
         self.id_token = id_token
+        self.is_id_token_spoilt = is_id_token_spoilt
         self.user_info = user_info.claims if user_info else None
         self.user_info_expires_at = user_info.claims["exp"] + leeway if user_info else 0
         self._user_info_key = user_info.key if user_info else None
@@ -189,9 +193,19 @@ class Sessions:
         self, name: str, access_token: str, id_token: str | None, now: float, *, bearer: bool, wait: bool
     ) -> Session:
         access = self._verifier.verify_access_token(access_token, now=now, bearer=bearer, wait=wait)
-        user_info, is_final = self._verify_id_token(id_token, access_token, access, now, wait)
-        session = self.make(access, access_token, id_token, user_info)
-        if is_final:
+        user_info, error = self._verify_id_token(id_token, access_token, access, now, wait)
+        is_spoilt = isinstance(error, TokenVerifyError) and error.hopeless
+        session = Session(
+            access,
+            access_token,
+            leeway=self._leeway,
+            id_token=id_token,
+            user_info=user_info,
+            is_id_token_spoilt=is_spoilt,
+        )
+        if (
+            error is None or is_spoilt or isinstance(error, TokenExpired)
+        ):  # else the next try may end otherwise
             self._remember(name, session)
         return session
 
@@ -202,21 +216,18 @@ class Sessions:
 
     def _verify_id_token(
         self, id_token: str | None, access_token: str, access: VerifiedToken, now: float, wait: bool
-    ) -> tuple[VerifiedToken | None, bool]:
-        """Its claims if it may be trusted, and whether that will stay so."""
+    ) -> tuple[VerifiedToken | None, TokenVerifyError | CognitoError | None]:
+        """Its claims if it may be trusted, else why not."""
         if id_token is None:
-            return None, True
+            return None, None
         try:
             verified = self._verifier.verify_id_token(
                 id_token, access_token=access_token, sub=access.claims["sub"], now=now, wait=wait
             )
-        except TokenVerifyError as error:
-            log.debug("the ID token of a session is refused: %s", error.reason)
-            return None, error.hopeless or isinstance(error, TokenExpired)
-        except CognitoError as error:
-            log.debug("the ID token of a session cannot be verified: %s", error.reason)
-            return None, False
-        return verified, True
+        except (TokenVerifyError, CognitoError) as error:
+            log.debug("the ID token of a session is not taken: %s", error.reason)
+            return None, error
+        return verified, None
 
     def _remember(self, name: str, session: Session) -> None:
         with self._lock:
@@ -229,6 +240,9 @@ class RefreshCookie(NamedTuple):
     token: str
     #: Whose it is; None where the cookie is not encrypted and cannot tell.
     sub: str | None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 class SessionCookies:
