@@ -27,10 +27,10 @@ MAX_SHARED = 4096  # refresh tokens that are remembered
 
 
 class RefreshRefused(CognitoWsgiError):
-    """The session has ended, or the token was rotated by another process a moment ago: it looks the same here."""
+    """The session has ended, or the token was rotated by another process a moment ago: it looks the same here.
 
-    #: Whether the browser's cookies may go. They never may: the winner of that race has set them anew.
-    is_settled = False
+    So the browser's cookies stay, as the winner of that race may have set them anew.
+    """
 
 
 class Refreshed(NamedTuple):
