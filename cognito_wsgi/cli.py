@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .cli_app import UsageError, load_gateway
+from .cli_app import UsageError, find_gateway_of, load_app, load_gateway
 from .cli_output import Paint, Report
 from .errors import ConfigurationError
 
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_routes(commands)
     _add_explain(commands)
     _add_check(commands)
     commands.add_parser("local", help="serve a user pool on this machine, for development", add_help=False)
@@ -92,6 +93,49 @@ def _add_command(commands: Any, name: str, run: Any, *, summary: str, descriptio
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
     return command
+
+
+# routes
+
+
+def _add_routes(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "routes",
+        run_routes,
+        summary="who gets in at each route of the application",
+        description="Compare the route map with the application's own routes. Exit status 1 if the application's "
+        "router takes a path to a route that another rule covers, or one of the options below finds something.",
+    )
+    command.add_argument("app", help=_TARGET_HELP)
+    command.add_argument(
+        "--fail-on-default", action="store_true", help="find the routes that no rule of their own covers"
+    )
+    command.add_argument(
+        "--fail-on-public",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="find the public routes that match, such as '/api/*'; * stands for slashes, too; may be repeated",
+    )
+
+
+def run_routes(options: argparse.Namespace) -> Report:
+    from .audit import audit
+    from .cli_reports import report_audit
+
+    app = load_app(options.app)
+    gateway = find_gateway_of(app, options.app)
+    try:
+        found = audit(app, gateway)
+    except ConfigurationError as error:
+        raise UsageError("; ".join(error.problems)) from None
+    return report_audit(
+        found,
+        fail_on_default=options.fail_on_default,
+        fail_on_public=options.fail_on_public,
+        paint=Paint(sys.stdout),
+    )
 
 
 # explain

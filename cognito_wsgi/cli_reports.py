@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from .check import Status
@@ -11,8 +12,46 @@ from .explain import Bearer, Cookie, Imagined, describe_answer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .audit import Audit
     from .check import Finding
     from .explain import Explanation, Judged, Visitor
+
+
+def report_audit(
+    audit: Audit, *, fail_on_default: bool, fail_on_public: Sequence[str], paint: Paint
+) -> Report:
+    """fail_on_public: patterns of the shell's kind, for routes that must not be public."""
+    findings = [
+        f"{one.method} {shown(one.path)} is served by {one.route} (rules: {', '.join(one.rules_of_route)}), "
+        f"and judged by rule {one.rule}"
+        for one in audit.divergences
+    ]
+    if fail_on_default:
+        findings += [f"{one.method} {one.route} has no rule of its own" for one in audit.default_routes]
+    findings += [
+        f"{one.method} {one.route} is public, by rule {one.rule}"
+        for one in audit.public_routes
+        if any(fnmatchcase(one.route, pattern) for pattern in fail_on_public)
+    ]
+    lines = list(_route_lines(audit, paint))
+    if audit.unused_rules:
+        lines += ["", f"rules that cover no route: {', '.join(audit.unused_rules)}"]
+    if findings:
+        lines += ["", *(f"{paint('red', 'found')}  {finding}" for finding in findings)]
+    return Report(lines, {**audit.as_dict(), "findings": findings}, int(bool(findings)))
+
+
+def _route_lines(audit: Audit, paint: Paint) -> Iterator[str]:
+    """The table; methods of a route that the same rule covers stand in one row."""
+    grouped: dict[tuple[str, str, str, bool], list[str]] = {}
+    for one in audit.routes:
+        grouped.setdefault((one.route, one.rule, one.access, one.is_public), []).append(one.method)
+    rows = [("|".join(methods), route, rule, access) for (route, rule, access, _), methods in grouped.items()]
+    heads, *cells = columns([("method", "route", "rule", "who gets in"), *rows])
+    yield "  ".join(heads)
+    for (*others, access), (_, _, _, is_public) in zip(cells, grouped, strict=True):
+        yield "  ".join((*others, paint("yellow", access) if is_public else access))
+
 
 _STATUS_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from cognito_wsgi import cli
+from cognito_wsgi.audit import audit
 from cognito_wsgi.cli_app import UsageError, load_app, load_gateway
 from cognito_wsgi.cli_output import Paint
 from cognito_wsgi.local import LocalUserPool
@@ -258,7 +259,9 @@ WRONG_TARGETS = [
 
 
 @pytest.mark.parametrize(("target", "said"), WRONG_TARGETS)
-@pytest.mark.parametrize("arguments", [("explain", "GET", "/"), ("check",)], ids=lambda given: given[0])
+@pytest.mark.parametrize(
+    "arguments", [("explain", "GET", "/"), ("check",), ("routes",)], ids=lambda given: given[0]
+)
 def test_a_target_that_cannot_be_had_says_what_to_do(
     run: Any, project: Any, tmp_path: Path, target: str, said: str, arguments: tuple[str, ...]
 ) -> None:
@@ -306,6 +309,175 @@ def test_an_application_whose_configuration_is_wrong_cannot_be_asked(
         "error: the configuration of the application is wrong",
         "  rule '/': unknown access 'pubic'; do you mean 'public'?",
     ]
+
+
+# routes
+
+
+def test_routes_are_a_table(run: Any, project: Any) -> None:
+    project()
+    status, out, err = run("routes", "newsroom:app")
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "method                 route                    rule     who gets in",
+        "GET|HEAD|OPTIONS       /static/<path:filename>  default  authenticated",
+        "GET|HEAD|OPTIONS       /                        /        public",
+        "GET|HEAD|OPTIONS       /admin/users             /admin   authenticated, groups: admin",
+        "GET|HEAD|OPTIONS|POST  /drafts                  default  authenticated",
+    ]
+
+
+def test_routes_name_rules_that_cover_none(run: Any, project: Any) -> None:
+    project("newsroom", NEWSROOM.replace('"/": "public"', '"/": "public", "/shop": "deny", "/ADMIN": "deny"'))
+    status, out, _ = run("routes", "newsroom:app")
+    assert status == 0
+    assert out.endswith("\n\nrules that cover no route: /shop, /ADMIN\n")
+
+
+MOUNTED = f"""{NEWSROOM}
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
+behind_proxy = ProxyFix(app)
+application = ProxyFix(DispatcherMiddleware(Flask("another", static_folder=None), {{"/news": app}}))
+"""
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "newsroom:app.wsgi_app",
+        "newsroom:behind_proxy",
+        pytest.param(
+            "newsroom:application",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="audit() takes the first url_map it meets, not that of the gateway's application",
+            ),
+        ),
+    ],
+)
+def test_routes_and_explain_find_the_gateway_under_other_middleware(
+    run: Any, project: Any, target: str
+) -> None:
+    project("newsroom", MOUNTED)
+    assert run("explain", target, "GET", "/admin")[0] == 1
+    status, out, _ = run("routes", target)
+    assert status == 0
+    assert "/admin/users             /admin   authenticated, groups: admin" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "findings"),
+    [
+        pytest.param(["--fail-on-public", "/admin*"], [], id="nothing public there"),
+        pytest.param(
+            ["--fail-on-public", "/static*", "--fail-on-public", "/?"], [], id="nothing public in either"
+        ),
+        pytest.param(
+            ["--fail-on-public", "*"],
+            [f"{method} / is public, by rule /" for method in ("GET", "HEAD", "OPTIONS")],
+            id="public",
+        ),
+        pytest.param(
+            ["--fail-on-public", "/admin*", "--fail-on-public", "/"],
+            [f"{method} / is public, by rule /" for method in ("GET", "HEAD", "OPTIONS")],
+            id="the second of two patterns",
+        ),
+        pytest.param(
+            ["--fail-on-default"],
+            [
+                f"{method} {route} has no rule of its own"
+                for route, methods in {
+                    "/static/<path:filename>": ["GET", "HEAD", "OPTIONS"],
+                    "/drafts": ["GET", "HEAD", "OPTIONS", "POST"],
+                }.items()
+                for method in methods
+            ],
+            id="default",
+        ),
+    ],
+)
+def test_routes_find_on_demand(run: Any, project: Any, options: list[str], findings: list[str]) -> None:
+    project()
+    status, out, err = run("routes", "newsroom:app", *options)
+    assert (status, err) == (int(bool(findings)), "")
+    assert [line for line in out.splitlines() if line.startswith("found")] == [
+        f"found  {one}" for one in findings
+    ]
+    status, out, _ = run("routes", "newsroom:app", "--json", *options)
+    assert (status, json.loads(out)["findings"]) == (int(bool(findings)), findings)
+
+
+def test_a_router_that_disagrees_with_the_route_map_is_always_found(run: Any, project: Any) -> None:
+    """Werkzeug's router can be told to take what no server sends, and what the gateway takes for something else."""
+    project(
+        "newsroom",
+        NEWSROOM.replace("app.config.update(", "app.url_map.merge_slashes = True; app.config.update("),
+    )
+    report = json.loads(run("routes", "newsroom:app", "--json")[1])
+    assert report["divergences"] == []
+    assert report["spellings"] > 100
+    project("odd", ODD_ROUTER)
+    status, out, _ = run("routes", "odd:app")
+    assert status == 1
+    assert (
+        "\nfound  GET '/ADMIN' is served by /admin (rules: /admin), and judged by rule default\n"
+        in f"{out}\n"
+    )
+
+
+#: An application whose router does not tell capitals from small letters.
+ODD_ROUTER = """
+from flask import Flask
+from werkzeug.routing import Map, MapAdapter
+from cognito_wsgi import CognitoGateway
+from cognito_wsgi.testing import TestPool
+
+class Lenient(MapAdapter):
+    def match(self, path_info=None, *arguments, **options):
+        return super().match(path_info and path_info.lower(), *arguments, **options)
+
+class LenientMap(Map):
+    def bind(self, *arguments, **options):
+        adapter = super().bind(*arguments, **options)
+        adapter.__class__ = Lenient
+        return adapter
+
+class Application(Flask):
+    url_map_class = LenientMap
+
+app = Application("odd")
+app.add_url_rule("/admin", "admin", lambda: "", methods=["GET"])
+app.wsgi_app = CognitoGateway(app.wsgi_app, TestPool().config(), rules={"/admin": ["admin"]})
+"""
+
+
+def test_routes_as_json_are_the_audit(run: Any, project: Any) -> None:
+    project()
+    status, out, _ = run("routes", "newsroom:app", "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert report == json.loads(json.dumps({**audit(load_app("newsroom:app")).as_dict(), "findings": []}))
+    assert {
+        "route": "/admin/users",
+        "method": "GET",
+        "endpoint": "users",
+        "rule": "/admin",
+        "access": "authenticated, groups: admin",
+        "is_public": False,
+    } in report["routes"]
+
+
+def test_routes_of_an_application_without_a_router_are_not_to_be_had(run: Any, project: Any) -> None:
+    source = """
+    from cognito_wsgi import CognitoGateway
+    from cognito_wsgi.testing import TestPool
+    app = CognitoGateway(lambda environ, start_response: [], TestPool().config())
+    """
+    project("plain", source)
+    status, out, err = run("routes", "plain:app")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: this application has no Werkzeug url_map")
 
 
 # explain
