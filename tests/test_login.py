@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import json
 import re
 import time
@@ -22,6 +21,7 @@ from cognito_wsgi.local import LocalUserPool
 from cognito_wsgi.login import LOGIN_LIFETIME, Login
 from cognito_wsgi.seals import Seal
 
+from .test_refresh import by_header
 from .visiting import FETCH, FORM, NAVIGATION, House, Page, local_config, query_of
 
 ACCESS, ID, REFRESH = "cognito_access_token", "cognito_id_token", "cognito_refresh_token"
@@ -258,8 +258,7 @@ def test_a_callback_sent_twice_at_once_leaves_the_cookie_for_a_reload(house, htt
     kept = house.cookie_header
     callback = house.go_to_pool(http, there, "alice")
     assert house.ask(callback).status_code == 303
-    second = Client(house.client.application, use_cookies=False)
-    answer = second.get(callback, headers={**NAVIGATION, "Cookie": kept}, base_url="http://localhost")
+    answer = by_header(house).ask(callback, headers={"Cookie": kept})
     assert answer.status_code == 400
     assert answer.headers.getlist("Set-Cookie") == []
     assert house.ask(callback).status_code == 303
@@ -317,7 +316,7 @@ def test_a_sign_in_that_cognito_refuses_ends_on_a_page_with_another_try(house, c
     for text in (answer.text, caplog.text):
         assert "alice@example.test" not in text
         assert "said no" not in text
-        assert (error in text) is error.isidentifier() and len(error) < 41 or error not in text
+        assert (error in text) is (error in ("access_denied", "invalid_request", "server_error"))
     assert len(logins_of(house)) == 0
 
 
@@ -596,10 +595,6 @@ def test_a_link_from_another_site_takes_a_step_so_that_strict_cookies_come_along
     assert house.environ_of("/x?q=1")["REMOTE_USER"] == "alice"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="gateway._sign_in_for looks whether any cookie of ours came, and login cookies are Lax",
-)
 def test_a_login_cookie_that_came_does_not_spare_that_step(user_pool):
     house = strict(user_pool)
     house.sign_in("/x")
