@@ -42,7 +42,6 @@ def create_app() -> Flask:
         environ = request.environ
         return {
             "path": path,
-            "worker": os.getpid(),
             "user": request.remote_user,
             "claims": environ["cognito.claims"],
             "user_info": environ["cognito.user_info"],
@@ -51,8 +50,20 @@ def create_app() -> Flask:
             "form": dict(request.form),
         }
 
-    app.wsgi_app = CognitoGateway(app.wsgi_app, CognitoConfig.from_env(), RULES)  # type: ignore[method-assign]
+    app.wsgi_app = naming_the_worker(CognitoGateway(app.wsgi_app, CognitoConfig.from_env(), RULES))  # type: ignore[method-assign]
     return app
+
+
+def naming_the_worker(app: Any) -> Any:
+    """``app``, every answer naming the process that gave it."""
+
+    def named(environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            return start_response(status, [*headers, ("X-Worker", str(os.getpid()))], *rest)
+
+        return app(environ, start)
+
+    return named
 
 
 class Visitor:
@@ -61,6 +72,7 @@ class Visitor:
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.http = requests.Session()
+        self.http.headers["Connection"] = "close"  # each request to whichever worker takes it
 
     def __enter__(self) -> Self:
         return self
@@ -76,17 +88,14 @@ class Visitor:
 
     def fetch_from_every_worker(self, path: str) -> list[dict[str, Any]]:
         """The same request until each worker has answered it."""
-        shown: list[dict[str, Any]] = []
+        answers: list[requests.Response] = []
 
         def ask() -> bool:
-            answer = self.http.get(
-                self.origin + path, headers={**FETCH, "Connection": "close"}, timeout=10
-            )  # a new connection each time: it is the workers who take them
-            shown.append(answer.json())
-            return len({one.get("worker") for one in shown}) == WORKERS
+            answers.append(self.fetch(path))
+            return len({answer.headers["X-Worker"] for answer in answers}) == WORKERS
 
         wait_for(ask)
-        return shown
+        return [answer.json() for answer in answers]
 
     def post(self, path: str, **options: Any) -> requests.Response:
         return self._ask("POST", path, {**NAVIGATION, "Origin": self.origin}, **options)
@@ -241,6 +250,18 @@ def test_the_callback_may_be_reloaded(visitor):
     for _ in range(4):  # by whichever worker
         answer = visitor.visit(callback)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/start")
+
+
+def test_what_one_worker_has_begun_another_finishes(visitor):
+    def is_finished_by_another() -> bool:
+        begun = visitor.visit("/start")
+        callback = submit_sign_in(visitor.http, begun, "alice", "alice-password").headers["Location"]
+        finished = visitor.visit(callback.removeprefix(visitor.origin))
+        assert finished.status_code == 303
+        visitor.visit("/logout")
+        return begun.headers["X-Worker"] != finished.headers["X-Worker"]
+
+    wait_for(is_finished_by_another)
 
 
 def test_a_callback_in_another_browser_is_refused(visitor, origin):
