@@ -165,17 +165,14 @@ def test_every_module_that_the_readme_starts_can_be_started(command):
 
 
 def test_every_block_says_what_it_is_so_that_it_is_tested():
-    # js runs in a browser (tests/browser has that fetch), aws needs an account: both are read, not run.
-    assert {block.language for block in BLOCKS} <= {
-        "python",
-        "sh",
-        "console",
-        "js",
-        "aws",
-        "text",
-        "ini",
-        "nginx",
-    }
+    # Servers' files run in tests/servers. The rest is read, not run: js needs a browser, aws an account.
+    read = {"js", "aws", "ini", "nginx", "apache", "gunicorn"}
+    assert {block.language for block in BLOCKS} == {"python", "sh", *read}
+
+
+@pytest.mark.parametrize("snippet", sorted(path.name for path in (ROOT / "tests/servers/snippets").iterdir()))
+def test_the_servers_are_started_in_the_tests_as_the_readme_says(snippet):
+    assert (ROOT / "tests/servers/snippets" / snippet).read_text("utf-8") in README
 
 
 def test_nothing_is_left_to_be_filled_in():
