@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from tests.bench import sides
+from tests.bench import sides, throughput
 from tests.bench.measuring import Side, Times, measure
 from tests.bench.peers import missing_peer
-from tests.bench.scene import PUBLIC_PAGES, Requests, make_app
+from tests.bench.scene import PUBLIC_PAGES, Requests, make_app, make_gateway, make_users
 from tests.bench.sides import BARE, COLD, PUBLIC, UNIT, WARM
 from tests.bench.table import COLUMNS, Row, markdown, rows_of_times, verdict
-from tests.serving import ROOT
+from tests.serving import ROOT, served
 
 GATEWAY_SIDES = (
     sides.WARM,
@@ -79,6 +79,16 @@ def test_the_throughput_benchmark_says_that_wrk_is_missing() -> None:
     done = run("tests.bench.throughput", PATH="")
     assert done.returncode == 1
     assert done.stderr.startswith("wrk is not installed here")
+
+
+def test_a_user_who_is_sent_to_sign_in_ends_the_throughput_benchmark() -> None:
+    """wrk would count the redirects as answers, and quick ones."""
+    users = make_users(1)
+    with served(lambda origin: make_gateway(f"{origin}/no-keys-here")) as origin:
+        port = int(origin.rpartition(":")[2])
+        strangers = throughput.headers_of(throughput.PEER, users)  # cookies without our prefix
+        with pytest.raises(SystemExit, match="answered 302, expected 200"):
+            throughput.require_good_answers(port, strangers)
 
 
 MICROSECOND = 1e-6

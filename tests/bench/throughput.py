@@ -8,6 +8,7 @@ loopback; three minutes at most.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import shutil
 import statistics
@@ -131,8 +132,22 @@ def headers_of(side: str, users: Sequence[User]) -> str:
     return "".join(f"{name} {value}\n" for name, value in lines)
 
 
+def require_good_answers(port: int, headers: str) -> None:
+    """Every user is let in; if not, the benchmark ends. wrk by itself takes a redirect for a good answer."""
+    lines = [line.split(" ", 1) for line in headers.splitlines()]
+    fixed = {name: value for name, value in lines if name != "Cookie"}
+    for cookie in (value for name, value in lines if name == "Cookie"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", PAGE.replace("@@", "0"), headers={**fixed, "Cookie": cookie})
+        status = connection.getresponse().status
+        connection.close()
+        if status != 200:
+            raise SystemExit(f"a signed-in user was answered {status}, expected 200")
+
+
 def load(port: int, headers: str, folder: Path, seconds: int) -> float:
     """Requests per second that a server answers well. Anything but good answers ends the benchmark."""
+    require_good_answers(port, headers)
     script, header_file = folder / "load.lua", folder / "headers"
     script.write_text(WRK_SCRIPT)
     header_file.write_text(headers)
@@ -152,6 +167,7 @@ def load(port: int, headers: str, folder: Path, seconds: int) -> float:
     summary = json.loads(printed[printed.rindex("{") :])
     if summary["errors"] or not summary["requests"]:
         raise SystemExit(f"wrk: {printed}")
+    require_good_answers(port, headers)
     return float(summary["requests"] / summary["microseconds"] * 1e6)
 
 
