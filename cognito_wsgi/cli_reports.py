@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .check import Status
 from .cli_output import Paint, Report, columns, shown
 from .explain import Bearer, Cookie, Imagined, describe_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from .audit import Audit
+    from .audit import Audit, AuditedRoute
     from .check import Finding
     from .explain import Explanation, Judged, Visitor
 
@@ -27,11 +27,13 @@ def report_audit(
         for one in audit.divergences
     ]
     if fail_on_default:
-        findings += [f"{one.method} {one.route} has no rule of its own" for one in audit.default_routes]
+        findings += [
+            f"{row.methods} {row.route} has no rule of its own" for row in _rows(audit.default_routes)
+        ]
     findings += [
-        f"{one.method} {one.route} is public, by rule {one.rule}"
-        for one in audit.public_routes
-        if any(fnmatchcase(one.route, pattern) for pattern in fail_on_public)
+        f"{row.methods} {row.route} is public, by rule {row.rule}"
+        for row in _rows(audit.public_routes)
+        if any(fnmatchcase(row.route, pattern) for pattern in fail_on_public)
     ]
     lines = list(_route_lines(audit, paint))
     if audit.unused_rules:
@@ -41,16 +43,27 @@ def report_audit(
     return Report(lines, {**audit.as_dict(), "findings": findings}, int(bool(findings)))
 
 
+class _Row(NamedTuple):
+    """The methods of a route that the same rule covers."""
+
+    methods: str
+    route: str
+    rule: str
+    access: str
+
+
+def _rows(routes: Iterable[AuditedRoute]) -> list[_Row]:
+    methods: dict[tuple[str, str, str], list[str]] = {}
+    for one in routes:
+        methods.setdefault((one.route, one.rule, one.access), []).append(one.method)
+    return [_Row("|".join(names), *covered) for covered, names in methods.items()]
+
+
 def _route_lines(audit: Audit, paint: Paint) -> Iterator[str]:
-    """The table; methods of a route that the same rule covers stand in one row."""
-    grouped: dict[tuple[str, str, str, bool], list[str]] = {}
-    for one in audit.routes:
-        grouped.setdefault((one.route, one.rule, one.access, one.is_public), []).append(one.method)
-    rows = [("|".join(methods), route, rule, access) for (route, rule, access, _), methods in grouped.items()]
-    heads, *cells = columns([("method", "route", "rule", "who gets in"), *rows])
-    yield "  ".join(heads)
-    for (*others, access), (_, _, _, is_public) in zip(cells, grouped, strict=True):
-        yield "  ".join((*others, paint("yellow", access) if is_public else access))
+    public = set(_rows(audit.public_routes))
+    rows = [_Row("method", "route", "rule", "who gets in"), *_rows(audit.routes)]
+    for row, (*others, access) in zip(rows, columns(rows), strict=True):
+        yield "  ".join((*others, paint("yellow", access) if row in public else access))
 
 
 _STATUS_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}

@@ -199,7 +199,7 @@ def check_token(gateway: CognitoGateway, visitor: Bearer | Cookie, now: float) -
     try:
         verified = gateway._verifier.verify_access_token(token, now=now, bearer=isinstance(visitor, Bearer))
     except (TokenVerifyError, CognitoError) as error:
-        return mark_checks(error, found, _expectations(gateway.config))
+        return mark_checks(error, found, _expectations(gateway.config, visitor))
     found["not expired"] = f"for {verified.claims['exp'] - now:,.0f} s more"
     return tuple(TokenCheck(name, True, found.get(name, "")) for name in TOKEN_CHECKS)
 
@@ -236,11 +236,12 @@ def _failed_check(error: TokenVerifyError | CognitoError) -> str:
             return "form"
 
 
-def _expectations(config: CognitoConfig) -> dict[str, str]:
+def _expectations(config: CognitoConfig, visitor: Bearer | Cookie) -> dict[str, str]:
+    others = config.bearer_client_ids if isinstance(visitor, Bearer) else ()
     return {
         "iss": shown(config.issuer),
         "token_use": "'access'",
-        "client_id": " or ".join(map(shown, (config.client_id, *config.bearer_client_ids))),
+        "client_id": " or ".join(map(shown, (config.client_id, *others))),
         "aud": f"none, or an address at {config.public_origin}",
     }
 

@@ -375,23 +375,19 @@ def test_routes_and_explain_find_the_gateway_under_other_middleware(
         ),
         pytest.param(
             ["--fail-on-public", "*"],
-            [f"{method} / is public, by rule /" for method in ("GET", "HEAD", "OPTIONS")],
+            ["GET|HEAD|OPTIONS / is public, by rule /"],
             id="public",
         ),
         pytest.param(
             ["--fail-on-public", "/admin*", "--fail-on-public", "/"],
-            [f"{method} / is public, by rule /" for method in ("GET", "HEAD", "OPTIONS")],
+            ["GET|HEAD|OPTIONS / is public, by rule /"],
             id="the second of two patterns",
         ),
         pytest.param(
             ["--fail-on-default"],
             [
-                f"{method} {route} has no rule of its own"
-                for route, methods in {
-                    "/static/<path:filename>": ["GET", "HEAD", "OPTIONS"],
-                    "/drafts": ["GET", "HEAD", "OPTIONS", "POST"],
-                }.items()
-                for method in methods
+                "GET|HEAD|OPTIONS /static/<path:filename> has no rule of its own",
+                "GET|HEAD|OPTIONS|POST /drafts has no rule of its own",
             ],
             id="default",
         ),
@@ -406,24 +402,6 @@ def test_routes_find_on_demand(run: Any, project: Any, options: list[str], findi
     ]
     status, out, _ = run("routes", "newsroom:app", "--json", *options)
     assert (status, json.loads(out)["findings"]) == (int(bool(findings)), findings)
-
-
-def test_a_router_that_disagrees_with_the_route_map_is_always_found(run: Any, project: Any) -> None:
-    """Werkzeug's router can be told to take what no server sends, and what the gateway takes for something else."""
-    project(
-        "newsroom",
-        NEWSROOM.replace("app.config.update(", "app.url_map.merge_slashes = True; app.config.update("),
-    )
-    report = json.loads(run("routes", "newsroom:app", "--json")[1])
-    assert report["divergences"] == []
-    assert report["spellings"] > 100
-    project("odd", ODD_ROUTER)
-    status, out, _ = run("routes", "odd:app")
-    assert status == 1
-    assert (
-        "\nfound  GET '/ADMIN' is served by /admin (rules: /admin), and judged by rule default\n"
-        in f"{out}\n"
-    )
 
 
 #: An application whose router does not tell capitals from small letters.
@@ -450,6 +428,16 @@ app = Application("odd")
 app.add_url_rule("/admin", "admin", lambda: "", methods=["GET"])
 app.wsgi_app = CognitoGateway(app.wsgi_app, TestPool().config(), rules={"/admin": ["admin"]})
 """
+
+
+def test_a_router_that_disagrees_with_the_route_map_is_always_found(run: Any, project: Any) -> None:
+    project("odd", ODD_ROUTER)
+    status, out, _ = run("routes", "odd:app")
+    assert status == 1
+    assert (
+        "found  GET '/ADMIN' is served by /admin (rules: /admin), and judged by rule default"
+        in out.splitlines()
+    )
 
 
 def test_routes_as_json_are_the_audit(run: Any, project: Any) -> None:

@@ -466,6 +466,22 @@ def test_the_header_is_not_looked_at_while_bearer_is_off() -> None:
     assert explanation.refusal.reason == "no access token"
 
 
+@pytest.mark.parametrize(
+    ("carrier", "expected"),
+    [(Bearer, "'testclient0000000000000000' or 'robot'"), (Cookie, "'testclient0000000000000000'")],
+)
+def test_other_clients_are_expected_in_the_header_alone(
+    carrier: type[Bearer | Cookie], expected: str
+) -> None:
+    gateway = protect(config={"bearer_client_ids": ("robot",)})
+    (failed,) = (
+        check
+        for check in explain(gateway, "GET", "/admin", carrier(POOL.other_client_token())).token
+        if check.is_good is False
+    )
+    assert failed.detail.endswith(f", expected {expected}")
+
+
 def test_keys_that_cannot_be_had_leave_the_signature_open() -> None:
     config = {"jwks": None, "jwks_url": f"http://127.0.0.1:{free_port()}/keys"}
     explanation = explain(protect(config=config), "GET", "/admin", Cookie(sign()))
