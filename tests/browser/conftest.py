@@ -40,7 +40,7 @@ def find_chromium() -> str:
     pytest.skip("there is no chromium on this machine")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = find_chromium()
     with sync_playwright() as playwright:
@@ -49,7 +49,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pool() -> Iterator[LocalUserPool]:
     with LocalUserPool() as pool:
         yield pool
@@ -61,7 +61,7 @@ def untroubled(pool: LocalUserPool) -> Iterator[None]:
     pool.trouble.clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def serve(pool: LocalUserPool) -> Iterator[Callable[..., str]]:
     """Serves an application with these settings; returns its origin.
 
@@ -84,12 +84,12 @@ def on_localhost(origin: str) -> str:
     return origin.replace("127.0.0.1", "localhost")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(serve: Callable[..., str]) -> str:
     return serve(AWS_COGNITO_REFRESH_FLOW_ENABLED=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def strict_site(serve: Callable[..., str]) -> str:
     return serve(AWS_COGNITO_COOKIE_SAMESITE="Strict")
 
@@ -117,7 +117,7 @@ def tab(context: BrowserContext) -> Page:
     return context.new_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where screenshots go, to be looked at."""
     folder = Path(os.environ.get("TOX_ENV_DIR") or tmp_path_factory.getbasetemp()) / "screenshots"
