@@ -165,14 +165,22 @@ def test_every_module_that_the_readme_starts_can_be_started(command):
 
 
 def test_every_block_says_what_it_is_so_that_it_is_tested():
-    # Servers' files run in tests/servers. The rest is read, not run: js needs a browser, aws an account.
+    # py and servers' files run in tests/frameworks and tests/servers. The rest is read, not run: js needs a browser, aws an account.
     read = {"js", "aws", "ini", "nginx", "apache", "gunicorn"}
-    assert {block.language for block in BLOCKS} == {"python", "sh", *read}
+    assert {block.language for block in BLOCKS} == {"python", "py", "sh", *read}
 
 
 @pytest.mark.parametrize("snippet", sorted(path.name for path in (ROOT / "tests/servers/snippets").iterdir()))
 def test_the_servers_are_started_in_the_tests_as_the_readme_says(snippet):
     assert (ROOT / "tests/servers/snippets" / snippet).read_text("utf-8") in README
+
+
+def test_examples_for_frameworks_are_quoted_from_those_that_are_tested():
+    examples = [path.read_text("utf-8") for path in (ROOT / "tests/frameworks/examples").rglob("*.py")]
+    quoted = [block.code for block in BLOCKS if block.language == "py"]
+    assert quoted
+    for code in quoted:
+        assert any(code in example for example in examples), code
 
 
 def test_nothing_is_left_to_be_filled_in():
