@@ -48,7 +48,7 @@ class Scale(NamedTuple):
 
 
 FULL_SCALE = Scale(
-    seconds=170,
+    seconds=155,
     remembered=MAX_REMEMBERED,
     further=10 * MAX_REMEMBERED,
     rounds=400,
