@@ -84,6 +84,10 @@ def statuses(findings: list[Finding]) -> dict[str, Status]:
     return {finding.check: finding.status for finding in findings if finding.status is not OK}
 
 
+def holds_a_secret(findings: list[Finding], config: CognitoConfig) -> bool:
+    return any(secret in repr(findings) for secret in (config.client_secret or SECRET_KEY, SECRET_KEY))
+
+
 def text_of(findings: list[Finding], check: str) -> str:
     return next(f"{finding.text} → {finding.advice}" for finding in findings if finding.check == check)
 
@@ -96,7 +100,9 @@ def text_of(findings: list[Finding], check: str) -> str:
 def test_of_a_right_configuration_every_check_is_ok(
     local_pool: LocalUserPool, client: str, refresh: bool
 ) -> None:
-    findings = check_config(config_of(local_pool, client, REFRESH_FLOW_ENABLED=refresh))
+    config = config_of(local_pool, client, REFRESH_FLOW_ENABLED=refresh)
+    findings = check_config(config)
+    assert not holds_a_secret(findings, config)
     # The 50 groups of the large user leave no room for an ID token beside a refresh token.
     assert statuses(findings) == ({"cookies, large user": WARN} if refresh else {})
     assert [finding.check for finding in findings] == [
@@ -251,8 +257,9 @@ def test_a_mistake_is_found_where_it_is_and_nowhere_else(
     expected: dict[str, Status],
     said: tuple[str, str],
 ) -> None:
-    settings = settings_of(local_pool, **with_addresses(local_pool, overrides))
-    findings = check_config(CognitoConfig.from_mapping(settings))
+    config = config_of(local_pool, **with_addresses(local_pool, overrides))
+    findings = check_config(config)
+    assert not holds_a_secret(findings, config)
     assert statuses(findings) == expected
     assert said[1] in text_of(findings, said[0])
     assert all(finding.advice for finding in findings if finding.status is not OK)
