@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -14,7 +16,8 @@ need("dash")
 
 @pytest.fixture
 def client(load, pool) -> FlaskClient:
-    return load("dash_app").create_app(pool.settings()).test_client()
+    settings = pool.settings(AWS_COGNITO_LOGOUT_URL="http://localhost/")
+    return load("dash_app").create_app(settings).test_client()
 
 
 def choose(client: FlaskClient, year: str) -> TestResponse:
@@ -25,7 +28,10 @@ def choose(client: FlaskClient, year: str) -> TestResponse:
         "inputs": [{"id": "year", "property": "value", "value": year}],
         "changedPropIds": ["year.value"],
     }
-    return client.post("/_dash-update-component", json=call, headers={**FETCH, "Origin": "http://localhost"})
+    headers = {**FETCH, "Origin": "http://localhost"}
+    # In a thread, as under a server: Dash runs an event loop, and a test with Playwright may have left this thread one.
+    with ThreadPoolExecutor() as server:
+        return server.submit(client.post, "/_dash-update-component", json=call, headers=headers).result()
 
 
 def shown(answer: TestResponse) -> str:

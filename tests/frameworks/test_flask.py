@@ -119,7 +119,7 @@ class Browser:
 
     def open(self, path: str, method: str = "GET", **options):
         headers = {**FORWARDED, **options.pop("headers", FETCH)}
-        base_url = "https://www.example.org"
+        base_url = "http://www.example.org"  # what reaches the application: the proxy speaks TLS
         return self.client.open(path, method=method, headers=headers, base_url=base_url, **options)
 
     def basket(self) -> list[str]:

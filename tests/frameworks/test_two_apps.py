@@ -15,6 +15,8 @@ from cognito_wsgi.local import LocalUserPool, submit_sign_in
 
 from ..visiting import FETCH, NAVIGATION, ORIGIN
 
+MAX_REDIRECTS = 6
+
 
 @pytest.fixture(scope="module")
 def user_pool() -> Iterator[LocalUserPool]:
@@ -49,14 +51,16 @@ class Visitor:
     def visit(self, address: str) -> TestResponse:
         """Follows redirects, to the pool's form and back as well; alice signs in there if she is asked to."""
         answer = self.client.get(address, headers=NAVIGATION)
-        while answer.status_code in (302, 303):
+        for _ in range(MAX_REDIRECTS):
+            if answer.status_code not in (302, 303):
+                return answer
             if answer.location.startswith("http"):
                 page = self.http.get(answer.location, allow_redirects=False, timeout=10)
                 back = submit_sign_in(self.http, page, "alice", "alice-password").headers["Location"]
                 answer = self.client.get(back.removeprefix(ORIGIN), headers=NAVIGATION)
             else:
                 answer = self.client.get(answer.location, headers=NAVIGATION)
-        return answer
+        raise AssertionError(f"redirected for ever, at last to {answer.location}")
 
     def fetch(self, address: str) -> TestResponse:
         return self.client.get(address, headers=FETCH)

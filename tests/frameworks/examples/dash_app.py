@@ -21,6 +21,7 @@ def create_app(settings):
     app = dash.server
     app.config.from_mapping(settings)
     rules = {
+        "/": "authenticated",  # said aloud, or it would be public where AWS_COGNITO_LOGOUT_URL leads to it
         "/assets": "public",
         "/_dash-component-suites": "public",  # Dash's own scripts
         "/_favicon.ico": "public",
