@@ -52,6 +52,7 @@ http {{
 def test_cookies_are_secure_and_the_application_knows_the_https_address_behind_nginx(
     name, app, user_pool, tmp_path
 ):
+    need_program("nginx")
     port = free_port()
     origin = f"https://localhost:{port}"
     with serving(name, user_pool, tmp_path, app=app, origin=origin) as site, nginx(site, tmp_path, port):
@@ -61,7 +62,6 @@ def test_cookies_are_secure_and_the_application_knows_the_https_address_behind_n
 @contextmanager
 def nginx(site: Site, folder: Path, port: int) -> Iterator[None]:
     """Until the block ends nginx stands in front of a site, and the site's visitors trust its certificate."""
-    need_program("nginx")
     certificate, key = make_certificate("localhost", folder)
     changes = {
         "listen 443": f"listen 127.0.0.1:{port}",
