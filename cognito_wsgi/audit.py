@@ -120,7 +120,7 @@ def audit(app: object, gateway: CognitoGateway | None = None) -> Audit:
         raise ConfigurationError(
             ["there is no CognitoGateway in this application; wrap app.wsgi_app with one"]
         )
-    url_map = find_url_map(app) or find_url_map(gateway)
+    url_map = find_url_map(gateway) or find_url_map(app)
     if url_map is None:
         raise ConfigurationError(
             ["this application has no Werkzeug url_map; only Flask's and its like can be audited"]

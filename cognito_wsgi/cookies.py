@@ -58,6 +58,7 @@ class CookieSet:
             for base in (self.access, self.id, self.refresh)
         }
         self._later_pieces = {base: frozenset(names[1:]) for base, names in self._pieces.items()}
+        self._any_later_piece = frozenset().union(*self._later_pieces.values())
         self._known = frozenset(name for names in self._pieces.values() for name in names)
         self._login = config.cookie_prefix + _LOGIN_NAME
         self._is_login = re.compile(re.escape(self._login) + "[0-9a-f]{16}").fullmatch
@@ -69,29 +70,24 @@ class CookieSet:
 
     def read(self, header: str) -> OwnCookies:
         """Our cookies out of a Cookie header (RFC 6265 §5.4), and the header without them."""
-        found = header.find(_MARK)
-        if found < 0:
+        if _MARK not in header:
             return OwnCookies({}, header)
         values: dict[str, str | None] = {}
-        rest: list[str] = []
-        done = 0  # up to here the header is taken apart
+        others: list[str] = []
         others_have_mark = False
-        while found >= 0:
-            start = header.rfind(";", done, found) + 1 or done
-            end = header.find(";", found)
-            if end < 0:
-                end = len(header)
-            name, _, value = header[start:end].partition("=")
+        for cookie in header.split(";"):
+            if _MARK not in cookie:
+                others.append(cookie)
+                continue
+            name, _, value = cookie.partition("=")
             name = name.strip(_SPACE)
-            if self._is_own(name):
+            if name in self._known or self._is_login(name):
                 values[name] = None if name in values else value.strip(_SPACE)
-                rest.append(header[done:start])
-                done = end + 1
             else:
+                others.append(cookie)
                 others_have_mark = True
-            found = header.find(_MARK, end)
         if values:
-            header = "".join((*rest, header[done:])).strip(" \t;")
+            header = ";".join(others).strip(" \t;")
         if others_have_mark:
             header = self._without_lookalikes(header)
         return OwnCookies(values, header or None)
@@ -126,6 +122,13 @@ class CookieSet:
         if not all(pieces) or names != list(self._pieces[base][: len(names)]):
             return None
         return "".join(pieces)
+
+    def tokens(self, cookies: OwnCookies) -> tuple[str | None, str | None]:
+        """The values of the access and ID cookies, joined."""
+        values = cookies.values
+        if self._any_later_piece.isdisjoint(values):
+            return values.get(self.access) or None, values.get(self.id) or None
+        return self.join(cookies, self.access), self.join(cookies, self.id)
 
     def came(self, cookies: OwnCookies, base: str) -> list[str]:
         """The names that came of a cookie and its pieces."""

@@ -129,11 +129,11 @@ def _judge(gateway: CognitoGateway, request: Request) -> Explanation:
         path = parse_path(request.environ["PATH_INFO"])
     except BadRequestError as ambiguous:
         return Explanation(refusal=ambiguous)
-    if gateway._find_endpoint(request, path.merged) is not None:
-        return Explanation(endpoint=_describe_endpoint(gateway.config, path.merged))
+    if gateway.find_endpoint(request, path[0]) is not None:
+        return Explanation(endpoint=_describe_endpoint(gateway.config, path[0]))
     judged: list[Judged] = []
     for spelling in dict.fromkeys(path):
-        rule = gateway._find_rule(request, spelling)
+        rule = gateway.find_rule(request, spelling)
         is_report_only = gateway.report_only or rule.access.report_only
         refusal = _find_refusal(gateway, request, rule)
         judged.append(Judged(spelling, rule, refusal, is_report_only))
@@ -144,7 +144,7 @@ def _judge(gateway: CognitoGateway, request: Request) -> Explanation:
 
 def _find_refusal(gateway: CognitoGateway, request: Request, rule: MatchedRule) -> RefusalError | None:
     try:
-        gateway._judge(request, rule.access)
+        gateway.judge(request, rule.access)
     except RefusalError as refusal:
         return refusal
     return None
@@ -197,7 +197,7 @@ def check_token(gateway: CognitoGateway, visitor: Bearer | Cookie, now: float) -
         return (TokenCheck("Authorization header", False, ignored),)
     found = _describe_token(token)
     try:
-        verified = gateway._verifier.verify_access_token(token, now=now, bearer=isinstance(visitor, Bearer))
+        verified = gateway.verifier.verify_access_token(token, now=now, bearer=isinstance(visitor, Bearer))
     except (TokenVerifyError, CognitoError) as error:
         return mark_checks(error, found, _expectations(gateway.config, visitor))
     found["not expired"] = f"for {verified.claims['exp'] - now:,.0f} s more"

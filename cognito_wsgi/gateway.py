@@ -89,20 +89,22 @@ class CognitoGateway:
         self.config, self.rules = _check_together(config, {} if rules is None else rules, default, converters)
         self.report_only = report_only
         self.events = Events(on_event)
+        self._is_disabled = self.config.disabled
+        self._callback_path = self.config.callback_path
         self._on_error = on_error
         self._site = Site(self.config)
         self._cookies = CookieSet(self.config)
         keys = KeyStore(self.config, self.events)
-        self._verifier = TokenVerifier(self.config, keys)
+        self.verifier = TokenVerifier(self.config, keys)
         self._client = CognitoClient(self.config, self.events)
-        sessions = Sessions(self.config, keys, self._verifier)
+        sessions = Sessions(self.config, keys, self.verifier)
         session_cookies = SessionCookies(self.config, self._cookies)
         self._refresher = Refresher(self._client, sessions, self.events, timeout=self.config.timeout)
         self._visitors = Visitors(
             self.config, self._site, self._cookies, sessions, session_cookies, self._refresher
         )
         self._sign_in = SignIn(
-            self.config, self._client, self._cookies, self._verifier, sessions, session_cookies
+            self.config, self._client, self._cookies, self.verifier, sessions, session_cookies
         )
         self._endpoints: dict[str, Callable[[Request], WSGIApplication]] = {
             self.config.login_path: self._begin_sign_in,
@@ -121,34 +123,34 @@ class CognitoGateway:
         return f"<{type(self).__name__} {self.config.user_pool_id} client {self.config.client_id}>"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-        return self._answer(environ)(environ, start_response)
-
-    def _answer(self, environ: WSGIEnvironment) -> WSGIApplication:
         request = Request(environ, self._cookies)
         try:
-            return self._decide(request)
+            answer = self._decide(request)
         except RefusalError as refusal:
-            return self._refuse(request, refusal)
+            answer = self._refuse(request, refusal)
+        return answer(environ, start_response)
 
     def _decide(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""
         path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
-        endpoint = self._find_endpoint(request, path)
+        endpoint = self.find_endpoint(request, path)
         if endpoint is not None:
             return endpoint(request)
-        self._let_in(request, self._find_rule(request, path))
+        self._let_in(request, self.find_rule(request, path))
         if as_it_came != path:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
-            self._let_in(request, self._find_rule(request, as_it_came))
+            self._let_in(request, self.find_rule(request, as_it_came))
         request.show(request.session)
         return _with_cookies(self.app, request.set_cookies) if request.set_cookies else self.app
 
-    def _find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
-        if request.script_name + path == self.config.callback_path:
+    def find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
+        """Which of our own endpoints a path is, if any. The callback's path counts from the root of the site."""
+        if request.script_name + path == self._callback_path:
             return self._finish_sign_in
         return self._endpoints.get(path)
 
-    def _find_rule(self, request: Request, path: str) -> MatchedRule:
-        if self.config.disabled:
+    def find_rule(self, request: Request, path: str) -> MatchedRule:
+        """What decides on a path."""
+        if self._is_disabled:
             return _DISABLED
         rule = self.rules.match(request.method, path)
         if rule is self.rules.default and request.script_name + path == self.config.logout_return_path:
@@ -159,18 +161,18 @@ class CognitoGateway:
 
     def _let_in(self, request: Request, rule: MatchedRule) -> None:
         """Return if the rule lets the request in, or only reports; ``request.session`` is the visitor's, if any."""
-        request.rule = rule.key
-        if not (self.report_only or rule.access.report_only):
-            self._judge(request, rule.access)
+        request.rule, access = rule
+        if not (self.report_only or access.report_only):
+            self.judge(request, access)
             return
         try:
-            self._judge(request, rule.access)
+            self.judge(request, access)
         except RefusalError as refusal:
             if isinstance(refusal, CrossSiteRequestError):
                 request.session = None  # let through, but not as anybody
             self._note(request, refusal, is_report_only=True)
 
-    def _judge(self, request: Request, access: Access) -> None:
+    def judge(self, request: Request, access: Access) -> None:
         is_preflight = request.method == "OPTIONS" and self._site.is_trusted_preflight(request)
         if is_preflight and access.allow != "deny":
             return  # as nobody, on a public path too
@@ -178,7 +180,7 @@ class CognitoGateway:
             request.session = request.session or self._visitors.find_aside(request)
             return
         session = request.session = request.session or self._visitors.find(request)
-        missing = access.find_missing(session.groups, session.scopes)
+        missing = access.find_missing(session.group_set, session.scopes)
         if missing is not None:
             raise _not_allowed(request, access, missing)
         if access.where is not None and not access.accepts(session.own_claims()):
@@ -213,14 +215,20 @@ class CognitoGateway:
         finished = self._sign_in.finish(parse_query(request), request.cookies, request.now)
         if finished.session is not None:
             self.events.emit(SignedIn(sub=finished.session.sub, seconds=time.time() - request.now))
-        elif not is_strict and self._visitors.find_aside(request) is None:
-            # (With SameSite=Strict the session's cookies stay at home here; the page we go on to will tell.)
-            not_kept = not_signed_in("the sign-in was completed before and has left no session")
-            not_kept.return_to = finished.return_to
-            raise not_kept
+        elif not is_strict:  # then the session's cookies stay at home here; the page we go on to will tell
+            self._require_session(request, finished.return_to)
+        set_cookies = [*finished.set_cookies, *request.set_cookies]
         if is_strict:
-            return pages.hop(finished.return_to, set_cookies=finished.set_cookies)
-        return pages.redirect(finished.return_to, status=303, set_cookies=finished.set_cookies)
+            return pages.hop(finished.return_to, set_cookies=set_cookies)
+        return pages.redirect(finished.return_to, status=303, set_cookies=set_cookies)
+
+    def _require_session(self, request: Request, return_to: str) -> None:
+        """Raise AuthorisationRequiredError, leading to ``return_to``, where a sign-in has left no session."""
+        try:
+            self._visitors.find(request)
+        except AuthorisationRequiredError as not_kept:
+            not_kept.return_to = return_to
+            raise
 
     def _refresh_on_demand(self, request: Request) -> WSGIApplication:
         if request.method != "POST":
@@ -238,6 +246,8 @@ class CognitoGateway:
         """Cookies first, then the refresh token, then Cognito's own session (Cognito: "Logout endpoint")."""
         if request.method not in ("GET", "HEAD", "POST"):
             raise MethodNotAllowedError("GET", "HEAD", "POST")
+        if request.is_prefetch:
+            raise BadRequestError("Signing out cannot be prefetched.", reason="a prefetch changes nothing")
         self._site.refuse_other_sites(request)
         set_cookies = self._cookies.delete_all(request.cookies)
         cookie = self._visitors.find_refresh_token(request)
@@ -336,15 +346,23 @@ class CognitoGateway:
     def _own_answer(self, request: Request, refusal: RefusalError) -> WSGIApplication:
         if not request.wants_page or request.is_bearer:
             return pages.refusal_problem(refusal)
-        links = [pages.Link("Go to the start page", self._site.home(request))]
+        return pages.refusal_page(refusal, self._ways_on(request, refusal))
+
+    def _ways_on(self, request: Request, refusal: RefusalError) -> list[pages.Link]:
+        """What a person can do about a refusal, the likeliest first."""
+        home = pages.Link("Go to the start page", self._site.home(request))
+        sign_out = self._site.sign_out_address(request)
         if isinstance(refusal, CrossSiteRequestError):
-            links.append(pages.Link("Sign out", self._site.sign_out_address(request)))
-        elif request.session is not None:
-            links.append(pages.Link("Sign in as somebody else", self._site.sign_out_address(request)))
-        elif refusal.login_url is not None:
+            return [home, pages.Link("Sign out", sign_out)]
+        if refusal.login_url is not None:
             label = "Sign in" if isinstance(refusal, AuthorisationRequiredError) else "Try again"
-            links.insert(0, pages.Link(label, refusal.login_url))
-        return pages.refusal_page(refusal, links)
+            return [pages.Link(label, refusal.login_url), home]
+        if isinstance(refusal, CognitoError) and request.is_navigation:
+            again = self._site.requested_address(request)
+            return [pages.Link("Try again", again), home] if not again.startswith("//") else [home]
+        if request.session is not None:
+            return [home, pages.Link("Sign in as somebody else", sign_out)]
+        return [home]
 
     def _note(self, request: Request, refusal: RefusalError, *, is_report_only: bool = False) -> None:
         """Give the refusal its reference, and report it under that."""

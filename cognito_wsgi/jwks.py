@@ -143,7 +143,9 @@ class KeyStore:
 
     def current(self, now: float) -> KeySet | None:
         """The keys that may be used now, without waiting; None if there are none. Old ones are renewed aside."""
-        return self._keys if self._is_fresh(now) else self._look_after(now)
+        if self._fetched_at - CLOCK_STEP < now < self._look_at:
+            return self._keys
+        return self._look_after(now)
 
     def _is_fresh(self, now: float) -> bool:
         return self._fetched_at - CLOCK_STEP < now < self._look_at
@@ -219,7 +221,7 @@ class KeyStore:
 
     def _keys_of(self, fetch: threading.Event) -> KeySet:
         """What a fetch brings. Raises CognitoError, one for each caller: it ends up in his answer."""
-        if not fetch.wait(2 * self._timeout):
+        if not fetch.wait(self._timeout + 1):  # what it calls is over by then
             raise unavailable("the fetch of the keys did not end")
         keys, failure = self._keys, self._failure
         if keys is None or failure is not None:

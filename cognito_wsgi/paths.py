@@ -8,7 +8,6 @@ judges what the router will act on, and refuses what two readers could read in t
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from .errors import BadRequestError
@@ -25,27 +24,24 @@ MAX_RETURN_LENGTH = 2000
 _PATH_SAFE = "/!$&'()*+,;=:@-._~"
 
 
-class RequestPath(NamedTuple):
-    """A path as the router may read it: decoded, beginning with one slash."""
-
-    merged: str
-    #: With runs of slashes inside left standing, as a ``<path:…>`` route sees them; else the same as merged.
-    as_it_came: str
-
-
 def decode_wsgi(text: str) -> str:
-    """Text of the WSGI environ as Werkzeug decodes it (PEP 3333: bytes as latin-1; in fact UTF-8).
+    """Text of the WSGI environ, decoded (PEP 3333: bytes as latin-1; in fact UTF-8).
 
-    Raises BadRequestError for characters that no byte stands for.
+    Raises BadRequestError for what is not UTF-8: Werkzeug replaces it, Bottle leaves it out, and so ``/admin`` and
+    a stray byte are two paths to the one and the same path to the other.
     """
     try:
-        return text.encode("latin-1").decode("utf-8", "replace")
-    except UnicodeEncodeError:
-        raise BadRequestError("The address has characters that no server may pass on.") from None
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        raise BadRequestError("The address is not UTF-8.") from None
 
 
-def parse_path(path_info: str) -> RequestPath:
-    """The path to judge, or BadRequestError where it could mean two things."""
+def parse_path(path_info: str) -> tuple[str, str]:
+    """The path to judge, decoded and beginning with one slash, or BadRequestError where it could mean two things.
+
+    Twice: with runs of slashes merged, and as it came, with those inside left standing, as a ``<path:…>`` route
+    sees it.
+    """
     if (  # nearly every path: nothing to decode, merge or doubt
         path_info.isascii()
         and path_info.isprintable()
@@ -54,14 +50,14 @@ def parse_path(path_info: str) -> RequestPath:
         and "/." not in path_info
         and "\\" not in path_info
     ):
-        return RequestPath(path_info, path_info)
+        return path_info, path_info
     return parse_decoded_path(decode_wsgi(path_info))
 
 
-def parse_decoded_path(path: str) -> RequestPath:
+def parse_decoded_path(path: str) -> tuple[str, str]:
     """Same as ``parse_path``, for text that does not come from the environ."""
     if path == "":
-        return RequestPath("/", "/")
+        return "/", "/"
     if not path.startswith("/"):
         raise BadRequestError("The path of the address does not begin with a slash.")
     if _CONTROL.search(path):
@@ -71,7 +67,7 @@ def parse_decoded_path(path: str) -> RequestPath:
     if _DOT_SEGMENT.search(path):
         raise BadRequestError("The path of the address has a segment of one or two dots.")
     as_it_came = "/" + path.lstrip("/")
-    return RequestPath(_SLASHES.sub("/", as_it_came), as_it_came)
+    return _SLASHES.sub("/", as_it_came), as_it_came
 
 
 def quote_path(path: str) -> str:
@@ -96,12 +92,12 @@ def find_return_path(address: str) -> tuple[str, str] | None:
         return None
     raw_path, mark, query = address.partition("?")
     try:
-        path = parse_decoded_path(unquote(raw_path, errors="strict"))
+        path, as_it_came = parse_decoded_path(unquote(raw_path, errors="strict"))
     except (BadRequestError, UnicodeDecodeError):
         return None
-    if path.merged != path.as_it_came:
+    if path != as_it_came:
         return None
     quoted = quote(raw_path, safe=_PATH_SAFE + "%") + mark + quote(query, safe=_PATH_SAFE + "?%[]")
     if len(quoted) > MAX_RETURN_LENGTH:
         return None
-    return quoted, path.merged
+    return quoted, path

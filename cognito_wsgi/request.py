@@ -40,6 +40,8 @@ class Request:
         self.environ = environ
         self.now = time.time()
         self.method: str = environ.get("REQUEST_METHOD", "GET").upper()
+        #: Whether it may change something. An upgrade is a GET that opens a way to do so.
+        self.is_unsafe = self.method not in SAFE_METHODS or "HTTP_UPGRADE" in environ
         script_name: str = environ.get("SCRIPT_NAME", "")
         self.script_name = script_name and script_name.encode("latin-1", "replace").decode("utf-8", "replace")
         header = environ.get("HTTP_COOKIE", "")
@@ -68,11 +70,6 @@ class Request:
         environ["AUTH_TYPE"] = "Cognito"
 
     @property
-    def is_unsafe(self) -> bool:
-        """Whether it may change something. An upgrade is a GET that opens a way to do so."""
-        return self.method not in SAFE_METHODS or "HTTP_UPGRADE" in self.environ
-
-    @property
     def is_cross_site(self) -> bool:
         site: str = self.environ.get("HTTP_SEC_FETCH_SITE", "")
         return site.strip().lower() == "cross-site"
@@ -89,7 +86,7 @@ class Request:
 
     @property
     def is_navigation(self) -> bool:
-        return self.method in ("GET", "HEAD") and self.wants_page and not self._is_prefetch
+        return self.method in ("GET", "HEAD") and self.wants_page and not self.is_prefetch
 
     @property
     def is_subresource(self) -> bool:
@@ -97,10 +94,10 @@ class Request:
         mode = self.environ.get("HTTP_SEC_FETCH_MODE")
         if mode is not None and mode.strip().lower() != "navigate":
             return True
-        return self._is_prefetch or "HTTP_X_REQUESTED_WITH" in self.environ
+        return self.is_prefetch or "HTTP_X_REQUESTED_WITH" in self.environ
 
     @property
-    def _is_prefetch(self) -> bool:
+    def is_prefetch(self) -> bool:
         purpose = self.environ.get("HTTP_SEC_PURPOSE", "") + self.environ.get("HTTP_PURPOSE", "")
         return "prefetch" in purpose.lower()
 

@@ -223,9 +223,9 @@ class RouteRules:
 
         Raises BadRequestError where a converter of the application's own breaks on the path.
         """
-        segments = path[1:].split("/")
+        segments = path.split("/")  # the first is the nothing before the first slash
         end = len(segments) - (segments[-1] == "")  # a trailing slash makes no other page
-        return self._root.find(segments, 0, end, method) or self.default
+        return self._root.find(segments, 1, end, method) or self.default
 
     def _find_unreachable(self, keys: Iterable[str]) -> Iterator[str]:
         mentioned = {method for parsed in self._parsed.values() for method in parsed.methods}

@@ -53,16 +53,17 @@ class Session:
 
     __slots__ = (
         "_copiers",
-        "_keys",
         "_user_info_copiers",
         "_user_info_key",
         "access",
         "access_token",
         "expires_at",
+        "group_set",
         "groups",
         "id_token",
         "is_id_token_spoilt",
         "is_machine",
+        "keys",
         "remote_user",
         "scopes",
         "user_info",
@@ -84,6 +85,7 @@ class Session:
         self.access_token = access_token
         self.expires_at = claims["exp"] + leeway
         self.groups = group_names(claims)
+        self.group_set = frozenset(self.groups)
         self.scopes = scope_names(claims)
         self.is_machine = "username" not in claims
         # PEP 3333: text of the environ is bytes as latin-1.
@@ -96,7 +98,8 @@ class Session:
         self.user_info_expires_at = user_info.claims["exp"] + leeway if user_info else 0
         self._user_info_key = user_info.key if user_info else None
         self._user_info_copiers = _copiers(user_info.claims) if user_info else ()
-        self._keys: KeySet | None = None  # the set in which both keys were last found
+        #: The set in which both keys were last found. The only thing here that ever changes.
+        self.keys: KeySet | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -106,25 +109,31 @@ class Session:
         sub: str = self.access.claims["sub"]
         return sub
 
-    def is_backed_by(self, keys: KeySet) -> bool:
+    def is_backed_by(self, keys: KeySet | None) -> bool:
         """Whether the keys that signed the tokens are still the pool's."""
-        if self._keys is keys:
-            return True
+        if keys is None:
+            return False
         for key in (self.access.key, self._user_info_key):
             if key is not None and keys.get(key.kid) != key:
                 return False
-        self._keys = keys
+        self.keys = keys
         return True
 
     def own_claims(self) -> Claims:
         """The access token's claims, a copy that the caller may change."""
-        return _copy(self.access.claims, self._copiers)
+        claims = self.access.claims.copy()
+        for name, copy_of in self._copiers:
+            claims[name] = copy_of(claims[name])
+        return claims
 
     def own_user_info(self, now: float) -> Claims | None:
         """The ID token's claims, likewise; None if there are none or they have expired."""
         if self.user_info is None or now >= self.user_info_expires_at:
             return None
-        return _copy(self.user_info, self._user_info_copiers)
+        claims = self.user_info.copy()
+        for name, copy_of in self._user_info_copiers:
+            claims[name] = copy_of(claims[name])
+        return claims
 
 
 _Copiers: TypeAlias = tuple[tuple[str, Callable[[Any], Any]], ...]
@@ -141,13 +150,6 @@ def _copiers(claims: Claims) -> _Copiers:
 
 def _is_flat(value: object) -> bool:
     return isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value)
-
-
-def _copy(claims: Claims, copiers: _Copiers) -> Claims:
-    copy = claims.copy()
-    for name, copy_of in copiers:
-        copy[name] = copy_of(copy[name])
-    return copy
 
 
 def _copy_json(value: Any) -> Any:
@@ -185,7 +187,7 @@ class Sessions:
         session = self._remembered.get(name)
         if session is not None and now < session.expires_at:
             keys = self._keys.current(now)
-            if keys is not None and session.id_token == id_token and session.is_backed_by(keys):
+            if session.id_token == id_token and (session.keys is keys or session.is_backed_by(keys)):
                 return session
         return self._verify(name, access_token, id_token, now, bearer=bearer, wait=wait)
 
@@ -222,7 +224,12 @@ class Sessions:
             return None, None
         try:
             verified = self._verifier.verify_id_token(
-                id_token, access_token=access_token, sub=access.claims["sub"], now=now, wait=wait
+                id_token,
+                access_token=access_token,
+                sub=access.claims["sub"],
+                now=now,
+                access_claims=access.claims,
+                wait=wait,
             )
         except (TokenVerifyError, CognitoError) as error:
             log.debug("the ID token of a session is not taken: %s", error.reason)

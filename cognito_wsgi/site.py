@@ -114,10 +114,13 @@ class Site:
             and request.environ.get("HTTP_ORIGIN", "").strip().lower() in self._config.trusted_origins
         )
 
-    def refuse_unsafe_from_elsewhere(self, request: Request) -> None:
-        """Raise CrossSiteRequestError where another origin rides on the visitor's cookies (OAuth 2.1 §5: tokens in
-        cookies need a defence of their own)."""
-        if request.is_unsafe and self.is_from_elsewhere(request):
+    def refuse_other_origins(self, request: Request) -> None:
+        """Raise CrossSiteRequestError where another origin rides on the visitor's cookies.
+
+        For unsafe requests: tokens in cookies need a defence of their own (OAuth 2.1 for browser-based
+        applications, §6.1.3.3).
+        """
+        if self.is_from_elsewhere(request):
             raise _from_elsewhere()
 
     def refuse_other_sites(self, request: Request) -> None:

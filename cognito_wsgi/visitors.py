@@ -58,7 +58,8 @@ class Visitors:
             session = self._find_by_cookie(request, wait=True)
         except TokenVerifyError as error:
             return self._refreshed(request, error)
-        self._site.refuse_unsafe_from_elsewhere(request)
+        if request.is_unsafe:
+            self._site.refuse_other_origins(request)
         return session
 
     def find_aside(self, request: Request) -> Session | None:
@@ -70,7 +71,8 @@ class Visitors:
                 )
             if not request.cookies.values:
                 return None
-            self._site.refuse_unsafe_from_elsewhere(request)
+            if request.is_unsafe:
+                self._site.refuse_other_origins(request)
             return self._find_by_cookie(request, wait=False)
         except TokenVerifyError as error:
             if error.hopeless and not request.is_bearer:
@@ -123,12 +125,11 @@ class Visitors:
         request.spoilt_cookies += tuple(self._set.came(request.cookies, base))
 
     def _find_by_cookie(self, request: Request, *, wait: bool) -> Session:
-        access_token = self._set.join(request.cookies, self._set.access)
+        access_token, id_token = self._set.tokens(request.cookies)
         if access_token is None:
             if self._set.came(request.cookies, self._set.access):
                 raise MalformedToken("the access token's cookie came twice or not whole")
             raise MissingToken("no access token")
-        id_token = self._set.join(request.cookies, self._set.id)
         session = self._sessions.find(access_token, id_token, request.now, wait=wait)
         if session.is_id_token_spoilt:
             self._note_spoilt(request, self._set.id)
@@ -143,7 +144,8 @@ class Visitors:
         cookie = self.find_refresh_token(request)
         if cookie is None:
             raise not_signed_in(error.reason)
-        self._site.refuse_unsafe_from_elsewhere(request)
+        if request.is_unsafe:
+            self._site.refuse_other_origins(request)
         sub = error.claims["sub"] if isinstance(error, TokenExpired) else None
         return self.refresh(request, cookie, sub=str(sub) if sub is not None else None)
 

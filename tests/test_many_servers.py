@@ -71,9 +71,6 @@ def test_a_sign_in_begun_on_one_finishes_on_another_and_goes_on_at_a_third(user_
     assert [house.ask("/x").status_code for house in (one, other, third)] == [302] * 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the callback looks for a session as a public path does: without keys it sees none"
-)
 def test_a_callback_reloaded_at_a_process_that_has_no_keys_yet_goes_on_to_next(user_pool, http):
     one, other = machines(user_pool, {}, {})
     callback = one.go_to_pool(http, one.ask("/deep/link").location, "alice")

@@ -479,10 +479,6 @@ def test_new_groups_come_with_the_new_tokens(user_pool, house):
     assert house.environ_of("/x")["cognito.groups"] == ("reader",)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="tokens.py refuses the kept ID token: its at_hash is that of the access token it came with",
-)
 def test_without_a_new_id_token_the_old_user_info_stays(user_pool, house):
     user_pool.trouble.omit_id_token = True
     lose_access_token(house)

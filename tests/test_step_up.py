@@ -131,7 +131,6 @@ def test_a_program_is_told_in_the_words_of_rfc_9470(user_pool, house, http):
         assert house.ask("/pay", FETCH).status_code == 200
 
 
-@pytest.mark.xfail(strict=True, reason="gateway._own_answer offers only 'Sign in as somebody else' here")
 def test_a_form_gets_a_page_with_a_link(user_pool, house, http):
     sign_in(house, http)
     with time_machine.travel(time.time() + 600):
