@@ -19,14 +19,7 @@ import time_machine
 from cognito_wsgi import CognitoError, CognitoGateway, ConfigurationError, forks
 from cognito_wsgi.errors import UnknownKey
 from cognito_wsgi.forks import run_in_forked_children
-from cognito_wsgi.jwks import (
-    KEEP_FOR,
-    MAX_KID_LENGTH,
-    REFRESH_AFTER,
-    UNKNOWN_KID_INTERVAL,
-    KeyStore,
-    parse_key_set,
-)
+from cognito_wsgi.jwks import MAX_KID_LENGTH, KeyStore, parse_key_set
 from cognito_wsgi.tokens import _prepare
 
 from .forging import (
@@ -45,6 +38,9 @@ from .forging import (
     verifier,
 )
 from .serving import ROOT, served, wait_for
+
+#: Seconds (design.md §8).
+AN_HOUR, A_DAY, BETWEEN_SEARCHES = 3600, 24 * 3600, 30
 
 NUMBERS = SIGNING_KEY.public_key().public_numbers()
 GOOD = jwk(NUMBERS, KID)
@@ -178,7 +174,7 @@ def test_first_key_of_a_kid_stands() -> None:
     assert parse_key_set({"keys": [another, GOOD]})[KID].n != NUMBERS.n
 
 
-@pytest.mark.parametrize(("bits", "exponent"), [(2048, 3), (2048, 65537), (3072, 65537), (4096, 65537)])
+@pytest.mark.parametrize(("bits", "exponent"), [(2048, 3), (2048, 65537), (3072, 65537)])
 def test_keys_of_each_usual_size_verify(bits: int, exponent: int) -> None:
     key = new_key(bits, exponent=exponent)
     by = verifier(jwks={"keys": [jwk(key.public_key().public_numbers(), KID)]})
@@ -267,7 +263,7 @@ def quiet(store: KeyStore) -> None:
 def test_keys_are_fetched_on_first_need_and_then_kept(server: KeyServer, store: KeyStore, clock: Any) -> None:
     assert server.calls == 0
     assert find(store).n == NUMBERS.n
-    clock.shift(REFRESH_AFTER - 1)
+    clock.shift(AN_HOUR - 1)
     assert find(store).n == NUMBERS.n
     assert server.calls == 1
 
@@ -279,7 +275,7 @@ def test_keys_of_an_hour_are_renewed_in_the_background(
     gate = threading.Event()
     server.before_answer = gate.wait
     server.entries = [SECOND]
-    clock.shift(REFRESH_AFTER)
+    clock.shift(AN_HOUR)
     for _ in range(3):
         assert find(store).kid == KID  # at once, while the fetch is held up
     gate.set()
@@ -299,10 +295,10 @@ def test_keys_survive_an_outage_of_a_day_and_not_longer(
         clock.move_to(NOW + hour * 3600)
         assert find(store).kid == KID
         quiet(store)
-    clock.move_to(NOW + KEEP_FOR - 1)
+    clock.move_to(NOW + A_DAY - 1)
     assert find(store).kid == KID
     quiet(store)
-    clock.move_to(NOW + KEEP_FOR)
+    clock.move_to(NOW + A_DAY)
     with pytest.raises(CognitoError):
         find(store)
     server.is_up = True
@@ -317,7 +313,7 @@ def test_set_without_a_usable_key_is_a_failed_fetch(
 ) -> None:
     find(store)
     good, server.entries = server.entries, entries
-    clock.shift(REFRESH_AFTER)
+    clock.shift(AN_HOUR)
     find(store)
     quiet(store)
     assert server.calls == 2
@@ -333,7 +329,7 @@ def test_set_without_a_usable_key_is_a_failed_fetch(
 def test_an_outage_costs_a_fetch_a_minute_or_so(server: KeyServer, store: KeyStore, clock: Any) -> None:
     find(store)
     server.is_up = False
-    clock.shift(REFRESH_AFTER)
+    clock.shift(AN_HOUR)
     for _ in range(120):  # 20 minutes
         assert find(store).kid == KID
         quiet(store)
@@ -345,7 +341,7 @@ def test_unknown_kid_is_looked_for_once_in_thirty_seconds(
     server: KeyServer, store: KeyStore, clock: Any
 ) -> None:
     find(store)
-    for seconds in (0, 1, UNKNOWN_KID_INTERVAL - 2):
+    for seconds in (0, 1, BETWEEN_SEARCHES - 2):
         clock.shift(seconds)
         with pytest.raises(UnknownKey):
             find(store, f"unknown {seconds}")
@@ -364,7 +360,7 @@ def test_thirty_seconds_count_from_the_last_fetch_for_an_unknown_kid_alone(
     find(store)
     server.entries = [GOOD, SECOND]
     assert find(store, "second").kid == "second"  # a moment after the first fetch
-    clock.shift(REFRESH_AFTER)
+    clock.shift(AN_HOUR)
     find(store)
     quiet(store)
     server.entries = [GOOD, {**GOOD, "kid": "third"}]
@@ -409,7 +405,7 @@ def test_unknown_kid_cannot_be_told_while_the_pool_is_down(
     assert server.calls == 2
     server.is_up = True
     server.entries = [GOOD, SECOND]
-    clock.shift(UNKNOWN_KID_INTERVAL)
+    clock.shift(BETWEEN_SEARCHES)
     assert find(store, "second").kid == "second"
 
 
@@ -417,7 +413,7 @@ def test_unknown_kid_is_unknown_again_after_any_good_fetch(
     server: KeyServer, store: KeyStore, clock: Any
 ) -> None:
     find(store)
-    clock.shift(REFRESH_AFTER - 1)
+    clock.shift(AN_HOUR - 1)
     server.is_up = False
     with pytest.raises(CognitoError):
         find(store, "second")
@@ -454,7 +450,7 @@ def test_removed_key_is_gone_after_the_next_refresh(server: KeyServer, store: Ke
     server.entries = [GOOD, SECOND]
     assert find(store, "second").kid == "second"
     server.entries = [GOOD]
-    clock.shift(REFRESH_AFTER)
+    clock.shift(AN_HOUR)
     assert find(store, "second").kid == "second"
     quiet(store)
     with pytest.raises(UnknownKey):
@@ -465,7 +461,7 @@ def test_same_keys_again_are_the_same_set(server: KeyServer, store: KeyStore, cl
     """So that remembered sessions need not look at it again."""
     find(store)
     keys = store.current(time.time())
-    clock.shift(REFRESH_AFTER)
+    clock.shift(AN_HOUR)
     find(store)
     quiet(store)
     assert server.calls == 2
@@ -493,7 +489,7 @@ def test_sixty_four_threads_share_the_first_fetch(server: KeyServer, store: KeyS
     assert server.calls == 1
 
 
-@pytest.mark.parametrize("age", [REFRESH_AFTER, KEEP_FOR], ids=["an hour", "a day"])
+@pytest.mark.parametrize("age", [AN_HOUR, A_DAY], ids=["an hour", "a day"])
 def test_sixty_four_threads_share_the_renewal_of_old_keys(
     server: KeyServer, store: KeyStore, clock: Any, age: int
 ) -> None:
@@ -503,6 +499,18 @@ def test_sixty_four_threads_share_the_renewal_of_old_keys(
     assert {key.kid for key in in_threads(64, lambda: find(store))} == {KID}
     quiet(store)
     assert server.calls == 2
+
+
+def test_thread_that_comes_late_to_old_keys_finds_the_new_ones(
+    server: KeyServer, store: KeyStore, clock: Any
+) -> None:
+    find(store)
+    clock.shift(A_DAY)
+    find(store)
+    assert store._look_after(time.time()) is store._keys  # it saw the old ones, and waited for the lock since
+    quiet(store)
+    assert server.calls == 2
+    assert find(store).kid == KID
 
 
 def test_threads_that_wait_in_vain_have_an_error_of_their_own(server: KeyServer, store: KeyStore) -> None:
@@ -614,11 +622,9 @@ def test_fetch_that_does_not_end_is_not_waited_for(server: KeyServer, clock: Any
     began = time.monotonic()
     with pytest.raises(CognitoError) as caught:
         find(store)
+    assert time.monotonic() - began < 3
     assert "no complete answer in 0.2 s" in caught.value.reason
-    assert time.monotonic() - began < 2
     gate.set()
-    quiet(store)
-    assert find(store).kid == KID
 
 
 @pytest.fixture
@@ -651,11 +657,13 @@ class Witness:
         self.called += 1
 
 
-def test_object_to_be_told_of_forks_is_not_kept_alive() -> None:
+def test_object_is_told_of_forks_as_long_as_it_lives_and_not_kept_alive() -> None:
     before = len(forks._methods)
     witness = Witness()
     run_in_forked_children(witness.note)
     assert len(forks._methods) == before + 1
+    forks._run_all()  # what a fork does in the child
+    assert witness.called == 1
     trace = weakref.ref(witness)
     del witness
     assert trace() is None

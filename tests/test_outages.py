@@ -26,7 +26,9 @@ from .visiting import FETCH, NAVIGATION, Application, House, local_config
 
 TROUBLES = ["429", "503", "500", "html", "garbage", "slow", "drip", "huge", "redirect", "empty", "close"]
 RULES: dict[str, Any] = {"/public": "public"}
-TIMEOUT = 0.3
+#: Seconds. Those troubles alone that last for ever are worth a short one.
+TIMEOUT = 0.5
+LONG_TIMEOUT = 5
 DAY = 24 * 3600
 
 
@@ -44,9 +46,10 @@ def cognito(host: LocalUserPool) -> Iterator[LocalUserPool]:
     fetch_ends()
 
 
-def house_of(cognito: LocalUserPool, **settings: Any) -> House:
-    """A gateway that has just been started."""
-    return House(local_config(cognito, **{"AWS_COGNITO_TIMEOUT_SECONDS": TIMEOUT, **settings}), RULES)
+def house_of(cognito: LocalUserPool, trouble: str | None = None, **settings: Any) -> House:
+    """A gateway that has just been started, and is as patient as a trouble to come allows."""
+    timeout = TIMEOUT if trouble in ("slow", "drip") else LONG_TIMEOUT
+    return House(local_config(cognito, AWS_COGNITO_TIMEOUT_SECONDS=timeout, **settings), RULES)
 
 
 def lasting_token(cognito: LocalUserPool, lifetime: int = 10 * DAY, **changes: Any) -> str:
@@ -202,7 +205,7 @@ def fetch_ends() -> None:
 def test_new_process_in_an_outage_answers_503_and_recovers_by_itself(
     cognito: LocalUserPool, trouble: str
 ) -> None:
-    house = with_session(house_of(cognito), cognito)
+    house = with_session(house_of(cognito, trouble), cognito)
     cognito.trouble.jwks = trouble
     for kind in (NAVIGATION, FETCH):
         assert_is_an_outage(house, kind)
@@ -215,7 +218,7 @@ def test_new_process_in_an_outage_answers_503_and_recovers_by_itself(
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_keys_are_kept_through_every_trouble(cognito: LocalUserPool, trouble: str) -> None:
     with time_machine.travel(time.time(), tick=False) as clock:
-        house = with_session(house_of(cognito), cognito)
+        house = with_session(house_of(cognito, trouble), cognito)
         assert_is_let_in(house)
         cognito.trouble.jwks = trouble
         clock.shift(3600)
@@ -297,7 +300,7 @@ def test_new_key_during_an_outage_is_no_reason_to_sign_anybody_out(cognito: Loca
 
 @pytest.mark.parametrize("trouble", ["slow", "drip", "close"])
 def test_public_path_never_waits(cognito: LocalUserPool, trouble: str) -> None:
-    house = with_session(house_of(cognito, AWS_COGNITO_TIMEOUT_SECONDS=1.5), cognito)
+    house = with_session(house_of(cognito, "drip" if trouble == "drip" else None), cognito)
     cognito.trouble.delay = 1
     cognito.trouble.jwks = trouble
     began = time.monotonic()
@@ -311,7 +314,7 @@ def test_public_path_never_waits(cognito: LocalUserPool, trouble: str) -> None:
 
 
 def test_public_path_with_an_unknown_key_never_waits(cognito: LocalUserPool) -> None:
-    house = with_session(house_of(cognito, AWS_COGNITO_TIMEOUT_SECONDS=5), cognito)
+    house = with_session(house_of(cognito), cognito)
     assert_is_let_in(house)
     cognito.rotate_keys()
     with_session(house, cognito)
@@ -337,14 +340,14 @@ def expired(house: House, cognito: LocalUserPool) -> House:
     return house
 
 
-def refreshing(cognito: LocalUserPool, **settings: Any) -> House:
+def refreshing(cognito: LocalUserPool, trouble: str | None = None) -> House:
     plain = {"AWS_COGNITO_REFRESH_FLOW_ENABLED": True, "AWS_COGNITO_REFRESH_COOKIE_ENCRYPTED": False}
-    return expired(house_of(cognito, **plain, **settings), cognito)
+    return expired(house_of(cognito, trouble, **plain), cognito)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_refresh_in_an_outage_ends_no_session(cognito: LocalUserPool, trouble: str) -> None:
-    house = refreshing(cognito)
+    house = refreshing(cognito, trouble)
     cognito.trouble.token = trouble
     for kind in (NAVIGATION, FETCH):
         assert_is_an_outage(house, kind)
@@ -370,7 +373,7 @@ def test_long_outage_is_not_asked_about_by_every_request(cognito: LocalUserPool)
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_sign_in_in_an_outage_ends_on_a_503_in_time(cognito: LocalUserPool, trouble: str) -> None:
-    house = house_of(cognito)
+    house = house_of(cognito, trouble)
     with requests.Session() as http:
         callback = house.go_to_pool(http, house.ask("/private").location, "alice")
     cognito.trouble.token = trouble
@@ -391,7 +394,7 @@ def test_sign_in_that_met_an_outage_is_finished_by_a_reload(cognito: LocalUserPo
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_sign_out_works_in_an_outage(cognito: LocalUserPool, trouble: str) -> None:
-    house = refreshing(cognito)
+    house = refreshing(cognito, trouble)
     cognito.trouble.revoke = trouble
     began = time.monotonic()
     answer: TestResponse = house.ask("/logout")

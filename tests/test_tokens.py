@@ -22,9 +22,9 @@ from cognito_wsgi.errors import (
 )
 from cognito_wsgi.tokens import (
     MAX_NESTING,
-    MAX_TOKEN_LENGTH,
     Claims,
     TokenVerifier,
+    _parse,
     access_token_hash,
     group_names,
     scope_names,
@@ -372,6 +372,7 @@ def test_groups_and_scopes_are_what_the_claims_say(token: str) -> None:
 # before any cryptography: with keys that cannot be had the refusal comes all the same
 
 LONG_KID = "k" * 256
+LONGEST = 32 * 1024  # design.md §8
 
 
 def padded_to(length: int) -> str:
@@ -427,8 +428,8 @@ MALFORMED = {
     "no header": "." + ".".join(parts()[1:]),
     "no claims": f"{parts()[0]}..{parts()[2]}",
     "no signature": ".".join(parts()[:2]) + ".",
-    "too long by a character": padded_to(MAX_TOKEN_LENGTH + 1),
-    "dots without end": "." * MAX_TOKEN_LENGTH,
+    "too long by a character": padded_to(LONGEST + 1),
+    "dots without end": "." * LONGEST,
     "letters that are none of ASCII": "é" + ACCESS_TOKEN[1:],
     "digits that are none of ASCII": ACCESS_TOKEN + "٣",
     "a lone surrogate": ACCESS_TOKEN + "\ud800",
@@ -588,7 +589,7 @@ def test_longest_kid_is_looked_up() -> None:
 
 
 def test_token_of_32_kib_is_taken() -> None:
-    assert verify_access(padded_to(MAX_TOKEN_LENGTH)) == access_claims()
+    assert verify_access(padded_to(LONGEST)) == access_claims()
 
 
 def test_deepest_nesting_is_taken() -> None:
@@ -620,3 +621,8 @@ def test_errors_say_nothing_of_the_token() -> None:
         f"{caught.value!r} {caught.value}"
         == "InvalidSignature('the signature does not fit') the signature does not fit"
     )
+
+
+def test_reprs_say_nothing_of_the_token() -> None:
+    verified = VERIFIER.verify_access_token(ACCESS_TOKEN, now=NOW)
+    assert f"{verified!r} {_parse(ACCESS_TOKEN)!r}" == "VerifiedToken() _ParsedToken()"
