@@ -49,6 +49,10 @@ class Part(NamedTuple):
                 return text
         return None
 
+    @property
+    def regex(self) -> str:
+        return "/".join(map(regex_of, self.runs))
+
     def takes_the_same_as(self, other: Part) -> bool:
         """Whether two parts whose regular expressions are the same have the same converters as well."""
         return all(map(_are_same, chain(*self.runs), chain(*other.runs)))
@@ -65,6 +69,11 @@ class ParsedKey(NamedTuple):
 
     methods: tuple[str, ...]  # in capitals; () for all
     parts: tuple[Part, ...]  # () for the root page
+
+    def ties_with(self, other: ParsedKey) -> bool:
+        """Whether nothing but their order in the rules dict decides between two keys."""
+        own_and_other = zip(self.parts, other.parts, strict=False)
+        return all(own.weight == others.weight for own, others in own_and_other)
 
     def sample_paths(self) -> list[str]:
         """Paths that it fits, at the limits of what its converters take; [] if these are not Werkzeug's own."""
@@ -157,12 +166,12 @@ def _check_literal_text(path: str) -> None:
         raise ConfigurationError(["only the path is judged; leave out what begins with ? or #"])
     if "*" in path:
         raise ConfigurationError(["a star stands for nothing; a rule covers all beneath it, so leave /* out"])
-    if path != path.rstrip():
-        raise ConfigurationError(["it ends with a space; leave that out"])
     try:
         parse_decoded_path(path)
     except BadRequestError as error:
         raise ConfigurationError([f"no request can reach it: {error.description}"]) from None
+    if path != path.rstrip():
+        raise ConfigurationError(["it ends with a space; leave that out"])
 
 
 # samples
@@ -202,7 +211,9 @@ def _sample_numbers(converter: IntegerConverter | FloatConverter) -> Iterator[st
     fraction = ".5" if isinstance(converter, FloatConverter) else ""
     for bound in (converter.min, converter.max):
         if bound is not None:
-            yield format(bound, "f" if fraction else "d").zfill(converter.fixed_digits)
+            text = format(bound, "f" if fraction else "d")
+            yield text.zfill(converter.fixed_digits)
+            yield text.zfill(_MANY_DIGITS)
     for text in ("1" * digits, "9" * digits, "0" * digits, "7", "0", "-1", "-" + "9" * digits):
         yield text + fraction
 

@@ -232,9 +232,11 @@ class RouteRules:
         for key in keys:
             methods = self._parsed[key].methods or (*mentioned, "X-NONE-OF-THEM")
             if (captor := self._find_captor(key, methods)) is not None:
+                is_tie = self._parsed[key].ties_with(self._parsed[captor])
+                advice = "write it above that one" if is_tie else "that one comes first in Werkzeug's order"
                 yield (
                     f"rule {key!r}: no request can reach it, rule {captor!r} takes every path of it; "
-                    "write it above that one, or leave it out"
+                    f"{advice}, or leave it out"
                 )
 
     def _find_captor(self, key: str, methods: Iterable[str]) -> str | None:
@@ -411,7 +413,7 @@ def _enter(root: _Node, parsed: ParsedKey, rule: MatchedRule) -> list[_Turn]:
 
 
 def _find_or_add_edge(node: _Node, part: Part) -> _Edge:
-    same_text = node.edges_by_text.setdefault("/".join(map(regex_of, part.runs)), [])
+    same_text = node.edges_by_text.setdefault(part.regex, [])
     for edge in same_text:
         if edge.part.takes_the_same_as(part):
             return edge
@@ -487,7 +489,8 @@ class _SlashPattern(_Pattern):
             end
             for start in starts
             for end in range(start + 1, len(segments) + 1)
-            if self.takes("/".join(segments[start:end]))
+            if self.takes(text := "/".join(segments[start:end]))
+            or (end < len(segments) and self.takes(text + "/"))  # it may want the slash for itself
         }
 
 

@@ -1,0 +1,177 @@
+"""Which rule covers a path, by the words of design.md §4 alone: slow, plain, and sharing nothing with our code.
+
+Rules and routes are built here of pieces, and written as keys for the gateway and for Flask. So nothing has to
+be parsed, and whether a rule fits a path is found by trying all ways to share the path out among its pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Converter:
+    """A converter of Werkzeug's, with arguments: as it is written, and what its documentation says it takes."""
+
+    written: str
+    weight: int  # Werkzeug's: numbers 50, others 100, path 200
+    takes: Callable[[str], bool]
+    examples: tuple[str, ...]
+
+    @property
+    def takes_slashes(self) -> bool:
+        return self.weight == 200
+
+
+def _is_text(shortest: int, longest: int = 10**6) -> Callable[[str], bool]:
+    return lambda text: "/" not in text and shortest <= len(text) <= longest
+
+
+def _is_number(pattern: str, low: float = float("-inf"), high: float = float("inf")) -> Callable[[str], bool]:
+    return lambda text: re.fullmatch(pattern, text) is not None and low <= float(text) <= high
+
+
+def _is_path(text: str) -> bool:
+    return text != "" and not text.startswith("/")
+
+
+_HEX = "[0-9a-fA-F]"
+UUID = "0b9d7c1e-5a3f-4e2d-8c6b-1f0a9e8d7c6b"
+
+STRING = Converter(
+    "string", 100, _is_text(1), ("x", "käse", "a b", "7", "admin", "\N{FULLWIDTH FULL STOP}", "%2f")
+)
+INT = Converter("int", 50, _is_number(r"\d+"), ("7", "12", "007", "٣"))
+FROM_FIVE = Converter("int(min=5)", 50, _is_number(r"\d+", 5), ("7", "5", "12"))
+PATH = Converter("path", 200, _is_path, ("x", "a/b", "admin/7", "x//y", "7/"))
+
+CONVERTERS = (
+    STRING,
+    Converter("string(length=2)", 100, _is_text(2, 2), ("ab", "77")),
+    Converter("string(maxlength=1)", 100, _is_text(1, 1), ("x", "7")),
+    INT,
+    FROM_FIVE,
+    Converter("int(max=9)", 50, _is_number(r"\d+", high=9), ("7", "07")),
+    Converter("int(signed=True)", 50, _is_number(r"-?\d+"), ("-7", "7")),
+    Converter("int(fixed_digits=2)", 50, _is_number(r"\d\d"), ("07", "12")),
+    Converter("float", 50, _is_number(r"\d+\.\d+"), ("1.5", "7.0")),
+    Converter(
+        "uuid",
+        100,
+        re.compile(rf"{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}").fullmatch,
+        (UUID, UUID.upper()),
+    ),
+    Converter('any(a,admin,"a b")', 100, lambda text: text in ("a", "admin", "a b"), ("a", "admin", "a b")),
+    PATH,
+)
+
+#: What stands between two slashes: texts and converters, no two converters side by side.
+Segment = tuple["str | Converter", ...]
+
+
+def write(segments: Sequence[Segment]) -> str:
+    """As a Werkzeug routing rule, without a trailing slash."""
+    names = iter("abcdefghijklmnopqrstuvwxyz")
+    return "".join(
+        "/" + "".join(p if isinstance(p, str) else f"<{p.written}:{next(names)}>" for p in segment)
+        for segment in segments
+    )
+
+
+def fits(pieces: Segment, text: str) -> bool:
+    """Whether a text can be shared out among the pieces."""
+    if not pieces:
+        return text == ""
+    first, *rest = pieces
+    if isinstance(first, str):
+        return text.startswith(first) and fits(tuple(rest), text[len(first) :])
+    return any(first.takes(text[:n]) and fits(tuple(rest), text[n:]) for n in range(1, len(text) + 1))
+
+
+def covers(segments: Sequence[Segment], path: Sequence[str], exact: bool) -> bool:
+    """Whether a rule covers a path: by its first segments, or with ``exact`` by all of them."""
+    if not segments:
+        return path in ([], [""]) or not exact
+    sizes = range(1, len(path) + 1) if _takes_slashes(segments[0]) else range(1, min(len(path), 1) + 1)
+    return any(
+        fits(segments[0], "/".join(path[:size])) and covers(segments[1:], path[size:], exact)
+        for size in sizes
+    )
+
+
+def _takes_slashes(segment: Segment) -> bool:
+    return any(isinstance(piece, Converter) and piece.takes_slashes for piece in segment)
+
+
+@dataclass(frozen=True)
+class CoveringRule:
+    """A rule of the rules dict."""
+
+    segments: tuple[Segment, ...]
+    methods: tuple[str, ...] = ()
+    access: object = "deny"
+    exact: bool = False
+
+    @property
+    def key(self) -> str:
+        return ("|".join(self.methods) + " " if self.methods else "") + (write(self.segments) or "/")
+
+    @property
+    def value(self) -> object:
+        if not self.exact:
+            return self.access
+        return {
+            "exact": True,
+            **({"allow": self.access} if isinstance(self.access, str) else {"groups": self.access}),
+        }
+
+    def covers(self, method: str, path: str) -> bool:
+        if self.methods and method not in self.methods and (method != "HEAD" or "GET" not in self.methods):
+            return False
+        return covers(self.segments, path[1:].split("/"), self.exact or not self.segments)
+
+
+def find_covering(rules: Iterable[CoveringRule], method: str, path: str) -> CoveringRule | None:
+    """The most specific rule that covers a path beginning with a slash; None if there is none."""
+    rules = list(rules)
+    fitting = [rule for rule in rules if rule.covers(method, path)]
+    return min(fitting, key=lambda rule: rank(rules, rule, method), default=None)
+
+
+def rank(rules: Sequence[CoveringRule], rule: CoveringRule, method: str) -> list[tuple[object, ...]]:
+    """A rule's place in the order: lower is more specific.
+
+    Part by part, as Werkzeug compares: literal text, then what has most and longest text in it, then what has most
+    variables, numbers before others. Ties go to whoever wrote such a part first. A rule that goes on is more
+    specific than one that ends; at the same end, one with the method than one without.
+    """
+    parts = split_parts(rule.segments)
+    places = []
+    for size, part in enumerate(parts, 1):
+        first = next(n for n, other in enumerate(rules) if split_parts(other.segments)[:size] == parts[:size])
+        places.append((*_weigh(part), first))
+    named = method in rule.methods
+    by_get = method == "HEAD" and "GET" in rule.methods
+    return [*places, (9, 0 if named else 1 if by_get else 2)]
+
+
+def split_parts(segments: tuple[Segment, ...]) -> list[tuple[Segment, ...]]:
+    """The segments one by one, but from the first that takes slashes all together."""
+    for number, segment in enumerate(segments):
+        if _takes_slashes(segment):
+            return [*((s,) for s in segments[:number]), segments[number:]]
+    return [(segment,) for segment in segments]
+
+
+def _weigh(part: tuple[Segment, ...]) -> tuple[object, ...]:
+    pieces = [piece for segment in part for piece in segment]
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    variables = [piece for piece in pieces if isinstance(piece, Converter)]
+    if not variables:
+        return (0,)
+    return (
+        *(1, -len(texts), [(n, -len(text)) for n, text in enumerate(texts)]),
+        *(-len(variables), [variable.weight for variable in variables]),
+    )
