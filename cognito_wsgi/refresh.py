@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -105,19 +104,19 @@ class Refresher:
                 return Refreshed(session, answer.refresh_token or refresh_token)
 
     def sign_out(self, refresh_token: str) -> str:
-        """Let no request have what was got with this token, nor what came before or after it.
+        """Let no request have what was got with this token; what was got before it leads to it.
 
         Returns the token to revoke: this one, or the newest that other requests have got for it meanwhile.
         """
         now = time.time()
+        newest = refresh_token
         with self._lock:
-            after = {token: entry.successor for token, entry in self._entries.items() if entry.successor}
-            before = {successor: token for token, successor in after.items()}
-            later = list(_follow(after, refresh_token))
-            for token in (*_follow(before, refresh_token), refresh_token, *later):
-                entry = self._find(token, now) or self._add(token, now)
+            while True:
+                entry = self._find(newest, now) or self._add(newest, now)
                 entry.died_at = now
-        return later[-1] if later else refresh_token
+                if entry.successor is None:
+                    return newest
+                newest = entry.successor
 
     # what is known of the tokens; under the lock
 
@@ -154,7 +153,8 @@ class Refresher:
     def _forget(self, refresh_token: str, entry: _Entry) -> None:
         """Let the next request ask Cognito again, unless that would be with a token that was rotated."""
         with self._lock:
-            if entry.successor is None and self._entries.get(refresh_token) is entry:
+            is_over = entry.successor is not None or entry.died_at is not None
+            if not is_over and self._entries.get(refresh_token) is entry:
                 del self._entries[refresh_token]
 
     # Cognito
@@ -181,7 +181,9 @@ class Refresher:
     def _settle(self, entry: _Entry, answer: TokenAnswer) -> None:
         with self._lock:
             entry.answered_at = time.time()
-            if answer.refresh_token not in self._entries:  # else it is the same as before
+            if (
+                answer.refresh_token not in self._entries
+            ):  # else it is the same as before; so no chain has a ring
                 entry.successor = answer.refresh_token
             is_signed_out = entry.died_at is not None
         entry.answer.set_result(answer)
@@ -219,11 +221,3 @@ def _for_one_request(error: CognitoError) -> CognitoError:
     """The same again: the gateway writes into a refusal, and others share this one."""
     retry_after = cast("int | None", error.retry_after)
     return CognitoError(error.description or "", reason=error.reason, retry_after=retry_after)
-
-
-def _follow(links: Mapping[str, str], token: str) -> Iterator[str]:
-    """What a token is linked to, and that again. No token comes twice: it is linked before it is used."""
-    following = links.get(token)
-    while following is not None:
-        yield following
-        following = links.get(following)

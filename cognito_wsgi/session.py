@@ -27,6 +27,8 @@ log = logging.getLogger("cognito_wsgi")
 
 #: Sessions that a process remembers.
 MAX_REMEMBERED = 10_000
+#: No store of keys has this one, nor is it None: a session that has it was not looked up in any.
+_NO_KEYS: KeySet = {}
 #: Seconds that browsers keep a cookie at most, whatever they are told (RFC 6265bis §5.5).
 MAX_COOKIE_AGE = 400 * 24 * 3600
 
@@ -99,7 +101,7 @@ class Session:
         self._user_info_key = user_info.key if user_info else None
         self._user_info_copiers = _copiers(user_info.claims) if user_info else ()
         #: The set in which both keys were last found. The only thing here that ever changes.
-        self.keys: KeySet | None = None
+        self.keys = _NO_KEYS
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import logging
@@ -406,38 +407,62 @@ def test_sign_out_revokes_what_an_older_tab_does_not_know_of(user_pool, house):
 @pytest.mark.parametrize("rotation", [True, False], ids=["rotation", "no rotation"])
 @pytest.mark.parametrize("revoke", [None, "503"], ids=["revoked at once", "revocation fails"])
 def test_sign_out_in_the_middle_of_a_refresh_ends_that_as_well(user_pool, house, rotation, revoke):
-    lose_access_token(house)
-    cookies = {"Cookie": house.cookie_header}
     user_pool.trouble.rotation, user_pool.trouble.revoke = rotation, revoke
-    answer = signed_out_while_refreshing(user_pool, by_header(house), cookies)
-    assert answer.status_code == 401
-    assert names_of(answer) == set()
+    for answer in signed_out_while_refreshing(user_pool, house):
+        assert answer.status_code == 401
+        assert names_of(answer) == set()
 
 
 def test_a_token_that_came_after_sign_out_is_revoked(user_pool, house):
-    lose_access_token(house)
-    cookies = {"Cookie": house.cookie_header}
     user_pool.trouble.rotation, user_pool.trouble.revoke = True, "503"
-    signed_out_while_refreshing(
-        user_pool, by_header(house), cookies, then=lambda: setattr(user_pool.trouble, "revoke", None)
-    )
+    signed_out_while_refreshing(user_pool, house, then=lambda: setattr(user_pool.trouble, "revoke", None))
     assert user_pool.calls["revoke"] == 2
     store = user_pool._state.store
     assert len(store._refresh_tokens) == 2
     assert all(store.is_revoked(token.sign_in.origin_jti) for token in store._refresh_tokens.values())
 
 
+def test_sign_out_is_not_forgotten_where_the_refresh_under_way_fails(user_pool):
+    house = signed_in(user_pool, AWS_COGNITO_TIMEOUT_SECONDS=0.5)
+    lose_access_token(house)
+    cookies = {"Cookie": house.cookie_header}
+    user_pool.trouble.revoke = "503"
+    answers = signed_out_while_refreshing(user_pool, house, delay=5)
+    assert {answer.status_code for answer in answers} <= {401, 503}
+    user_pool.trouble.token = None
+    assert by_header(house).ask("/x", FETCH, headers=cookies).status_code == 401
+    assert calls(user_pool) == 1
+
+
 def signed_out_while_refreshing(
-    user_pool: LocalUserPool, house: House, cookies: dict[str, str], then: Callable[[], object] = bool
-) -> TestResponse:
-    """The answer to a request that was being refreshed when its user signed out."""
-    user_pool.trouble.token, user_pool.trouble.delay = "slow", 0.5
-    with ThreadPoolExecutor(1) as threads:
-        refreshing = threads.submit(house.ask, "/x", FETCH, headers=cookies)
-        wait_for(lambda: calls(user_pool) == 1)
+    user_pool: LocalUserPool, house: House, *, delay: float = 0.5, then: Callable[[], object] = bool
+) -> list[TestResponse]:
+    """The answers to two requests that shared a refresh when their user signed out."""
+    lose_access_token(house)
+    cookies = {"Cookie": house.cookie_header}
+    user_pool.trouble.token, user_pool.trouble.delay = "slow", delay
+    entries = house.gateway._visitors._refresher._entries
+    token, house = refresh_token_of(house), by_header(house)
+    with ThreadPoolExecutor(2) as threads:
+        refreshing = [threads.submit(house.ask, "/x", FETCH, headers=cookies) for _ in range(2)]
+        wait_for(lambda: calls(user_pool) == 1 and len(entries[token].answer._condition._waiters) == 1)
         assert house.ask("/logout", headers=cookies).status_code == 302
         then()
-        return refreshing.result(timeout=10)
+        return [one.result(timeout=10) for one in refreshing]
+
+
+def test_sign_out_names_the_newest_token_for_revocation_and_ends_it_here(user_pool):
+    user_pool.trouble.rotation = True
+    refresher = make_refresher(user_pool)
+    first = user_pool.issue_tokens("alice", client="web")["refresh_token"]
+    second = refresher.refresh(first, None).refresh_token
+    third = refresher.refresh(second, None).refresh_token
+    assert len({first, second, third}) == 3
+    assert refresher.sign_out(first) == third
+    for token in (first, second, third):
+        with pytest.raises(RefreshRefused):
+            refresher.refresh(token, None)
+    assert calls(user_pool) == 2
 
 
 # which tokens are kept
@@ -479,7 +504,12 @@ def test_new_groups_come_with_the_new_tokens(user_pool, house):
     assert house.environ_of("/x")["cognito.groups"] == ("reader",)
 
 
-def test_without_a_new_id_token_the_old_user_info_stays(user_pool, house):
+@pytest.mark.parametrize("has_hash", [True, False], ids=["at_hash of the old access token", "no at_hash"])
+def test_without_a_new_id_token_the_old_user_info_stays(user_pool, house, has_hash):
+    if not has_hash:
+        claims = claims_of(house.cookies[ID])
+        del claims["at_hash"]
+        house.set_cookie(ID, user_pool.sign(claims, use="id"))
     user_pool.trouble.omit_id_token = True
     lose_access_token(house)
     for _ in range(2):
@@ -652,7 +682,7 @@ def test_a_refresh_that_is_broken_off_leaves_nobody_waiting(user_pool):
     """A worker that is stopped raises what is no Exception, in the middle of the call."""
     refresher = make_refresher(user_pool)
     token = user_pool.issue_tokens("alice", client="web")["refresh_token"]
-    user_pool.trouble.token, user_pool.trouble.delay = "slow", 0.5
+    user_pool.trouble.token, user_pool.trouble.delay = "slow", 1
     stopped = threading.Event()
 
     def run() -> None:
@@ -664,9 +694,11 @@ def test_a_refresh_that_is_broken_off_leaves_nobody_waiting(user_pool):
     worker = threading.Thread(target=run)
     worker.start()
     wait_for(lambda: calls(user_pool) == 1)
-    raise_in(worker, SystemExit)
-    error = refused_by(refresher, token)
-    assert "broken off" in error.reason
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(refused_by, refresher, token)
+        wait_for(lambda: len(refresher._entries[token].answer._condition._waiters) == 1)
+        raise_in(worker, SystemExit)
+        assert "broken off" in waiting.result(timeout=10).reason
     worker.join()
     assert stopped.is_set()
     user_pool.trouble.clear()
@@ -674,8 +706,6 @@ def test_a_refresh_that_is_broken_off_leaves_nobody_waiting(user_pool):
 
 
 def raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
-    import ctypes
-
     assert (
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(error)) == 1
     )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cognito_wsgi import session as session_module
 from cognito_wsgi.cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, size_in_header
-from cognito_wsgi.errors import InvalidClaim, TokenExpired
+from cognito_wsgi.errors import CognitoError, InvalidClaim, TokenExpired
 from cognito_wsgi.jwks import KeyStore
 from cognito_wsgi.local import LocalUserPool
 from cognito_wsgi.session import Session, SessionCookies, Sessions, SessionTooLarge
@@ -99,6 +99,22 @@ def test_a_remembered_session_does_not_outlive_its_key(user_pool):
             time.sleep(0.01)  # the keys are fetched in the background
         assert user_pool.calls["jwks"] > fetched
         assert house.ask("/x", FETCH).status_code == 401
+
+
+def test_a_remembered_session_is_not_taken_while_there_are_no_keys(user_pool):
+    """After a day without its keys nobody can say that they are still the pool's."""
+    user_pool.trouble.access_token_lifetime = 86400
+    config = local_config(user_pool)
+    keys = KeyStore(config)
+    sessions = Sessions(config, keys, TokenVerifier(config, keys))
+    start = time.time()
+    sessions.find(user_pool.issue_tokens("alice", client="web")["access_token"], None, start)
+    user_pool.trouble.jwks = "503"
+    with time_machine.travel(start + 43_200):
+        token = user_pool.issue_tokens("alice", client="web")["access_token"]
+        sessions.find(token, None, time.time())
+    with time_machine.travel(start + 86_401), pytest.raises(CognitoError):
+        sessions.find(token, None, time.time())
 
 
 def test_a_session_by_its_id_token_does_not_outlive_the_key_of_that(user_pool):
@@ -196,8 +212,8 @@ NESTED = {
 @pytest.mark.parametrize("whose", ["own_claims", "own_user_info"])
 def test_what_a_request_does_to_its_claims_stays_with_it(whose):
     memory = Memory()
-    access_token = memory.pool.access_token(groups=["admin"], claims={"nested": NESTED})
-    id_token = memory.pool.id_token(groups=["admin"], claims={"nested": NESTED})
+    access_token = memory.pool.access_token(groups=["admin"], claims={"nested": NESTED, "list": [[]]})
+    id_token = memory.pool.id_token(groups=["admin"], claims={"nested": NESTED, "list": [[]]})
     session = memory.find(access_token, id_token)
     arguments = (memory.now,) if whose == "own_user_info" else ()
     mine, others = getattr(session, whose)(*arguments), getattr(session, whose)(*arguments)
@@ -208,6 +224,7 @@ def test_what_a_request_does_to_its_claims_stays_with_it(whose):
     mine["nested"]["c"]["d"]["e"].append("root")
     mine["nested"]["f"][0].append("root")
     mine["nested"]["i"].append("root")
+    mine["list"][0].append("root")
     mine["sub"] = "root"
     assert "root" not in repr(others)
     assert "root" not in repr(getattr(session, whose)(*arguments))
@@ -517,7 +534,9 @@ def mutations(mine: dict[str, str], others: dict[str, str]) -> st.SearchStrategy
 
 def access_of(cookies: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """What the access token's cookies are to a reader of the header."""
-    return sorted((name, value.partition(";")[0].strip()) for name, value in cookies if name.startswith(ACCESS))
+    return sorted(
+        (name, value.partition(";")[0].strip()) for name, value in cookies if name.startswith(ACCESS)
+    )
 
 
 LOGIN_NAME = "cognito_login_0123456789abcdef"
