@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import requests
@@ -16,11 +15,10 @@ from cognito_wsgi.local import LocalUserPool
 from cognito_wsgi.testing import TestPool
 
 from .serving import wait_for
-from .test_refresh import by_header
+from .test_refresh import RULES, by_header, signed_in
 from .visiting import FETCH, FORM, NAVIGATION, House, local_config, query_of
 
 ACCESS, ID, REFRESH = "cognito_access_token", "cognito_id_token", "cognito_refresh_token"
-RULES = {"/": "public"}
 
 
 @pytest.fixture
@@ -33,12 +31,6 @@ def user_pool() -> Iterator[LocalUserPool]:
 def house(user_pool) -> House:
     """A browser at which alice is signed in."""
     return signed_in(user_pool)
-
-
-def signed_in(user_pool: LocalUserPool, **settings: Any) -> House:
-    house = House(local_config(user_pool, AWS_COGNITO_REFRESH_FLOW_ENABLED=True, **settings), RULES)
-    assert house.sign_in("/x").status_code == 303
-    return house
 
 
 def check_signed_out(house: House, answer: TestResponse) -> None:
