@@ -11,24 +11,70 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
-from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
+from .cookies import CookieSet
 from .errors import BadRequestError, ConfigurationError
 from .gateway import CognitoGateway
 from .paths import parse_decoded_path
+from .request import Request
 from .rule_keys import parse_key
-
-if TYPE_CHECKING:
-    from .rules import MatchedRule, RouteRules
+from .rules import Access, MatchedRule
 
 #: Applications and middleware that are looked through at most.
 MAX_LAYERS = 100
 #: Longer samples of paths are left out: they are there for limits, and show nothing more.
 MAX_SAMPLE_LENGTH = 1000
+#: What converters of an application's own may take: from them comes a path of a route that has one.
+GUESSES = (
+    *(
+        "q7",
+        "a",
+        "A",
+        "ab",
+        "abc",
+        "Abcdefgh",
+        "7",
+        "12",
+        "123",
+        "2024",
+        "20241231",
+        "1234567890",
+        "-7",
+        "1.5",
+    ),
+    *(
+        "2024-12-31",
+        "2024-12",
+        "12:30",
+        "2024-12-31T12:30:00Z",
+        "en",
+        "en-GB",
+        "de_DE",
+        "true",
+        "a-b",
+        "a_b",
+        "a.b",
+    ),
+    *(
+        "1.2.3",
+        "v1",
+        "a@b.test",
+        "a,b",
+        "a+b",
+        "a/b",
+        "a/",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "x.txt",
+    ),
+    *("0b9d7c1e-5a3f-4e2d-8c6b-1f0a9e8d7c6b", "01HZY3V5W8Q4N6R7T9KXM2P0AB", "507f1f77bcf86cd799439011"),
+)
+#: In place of a rule: the path is one of the gateway's own endpoints; or nobody can tell.
+GATEWAY, UNKNOWN = "the gateway itself", "?"
 #: Under these names a layer of WSGI keeps what it wraps; ``mounts`` is werkzeug's DispatcherMiddleware.
 _INNER = ("wsgi_app", "app", "application", "_app", "mounts", "__self__", "__wrapped__")
 
@@ -40,9 +86,9 @@ class AuditedRoute:
     route: str
     method: str
     endpoint: str
-    rule: str  # its key, or "default"
+    rule: str  # its key; "default"; the setting that makes it public; GATEWAY or UNKNOWN
     access: str  # in words
-    is_public: bool
+    is_public: bool  # everybody gets in, be it because the rule only reports
 
     @property
     def is_default(self) -> bool:
@@ -88,7 +134,7 @@ def find_gateway(app: object) -> CognitoGateway | None:
 
 def find_url_map(app: object) -> Map | None:
     """The router of the application inside, if it is Werkzeug's, as Flask's is; or None."""
-    maps = (getattr(layer, "url_map", None) for layer in _layers(app))
+    maps = (_find_attribute(layer, "url_map") for layer in _layers(app))
     return next((found for found in maps if isinstance(found, Map)), None)
 
 
@@ -104,7 +150,14 @@ def _layers(app: object) -> Iterator[object]:
         if isinstance(layer, Mapping):
             waiting.extend(layer.values())
         else:
-            waiting.extend(inner for name in _INNER if (inner := getattr(layer, name, None)) is not None)
+            waiting.extend(inner for name in _INNER if (inner := _find_attribute(layer, name)) is not None)
+
+
+def _find_attribute(layer: object, name: str) -> object:
+    try:
+        return getattr(layer, name, None)
+    except Exception:  # such as flask.current_app outside of a request
+        return None
 
 
 def audit(app: object, gateway: CognitoGateway | None = None) -> Audit:
@@ -125,21 +178,26 @@ def audit(app: object, gateway: CognitoGateway | None = None) -> Audit:
         raise ConfigurationError(
             ["this application has no Werkzeug url_map; only Flask's and its like can be audited"]
         )
-    return _Comparison(gateway.rules, url_map).result()
+    return _Comparison(gateway, url_map).result()
 
 
 class _Route(NamedTuple):
     rule: Rule
     samples: list[str]
-    decided: dict[str, list[MatchedRule]]  # by method, the rules that decide on its paths
+    decided: dict[str, dict[str, Access]]  # by method, the rules that decide on its paths, and who gets in
 
 
 class _Comparison:
-    def __init__(self, rules: RouteRules, url_map: Map) -> None:
-        self._rules = rules
+    def __init__(self, gateway: CognitoGateway, url_map: Map) -> None:
+        self._gateway = gateway
+        self._rules = gateway.rules
         self._url_map = url_map
         self._adapter = url_map.bind("localhost")
         self._routes = [self._route(rule) for rule in url_map.iter_rules() if not rule.build_only]
+        self._used = {key for route in self._routes for decided in route.decided.values() for key in decided}
+        self._samples = {k: _short(parsed.sample_paths(GUESSES)) for k, parsed in self._rules.parsed.items()}
+        for key, parsed in self._rules.parsed.items():
+            self._find_routes_of(key, parsed.methods)
 
     def result(self) -> Audit:
         routes = tuple(
@@ -147,94 +205,121 @@ class _Comparison:
                 route.rule.rule,
                 method,
                 str(route.rule.endpoint),
-                matched.key,
-                matched.access.describe(),
-                matched.access.allow == "public",
+                key,
+                _NOT_ASKED.get(key) or access.describe(),
+                access.allow == "public" or access.report_only,
             )
             for route in self._routes
             for method, decided in route.decided.items()
-            for matched in decided
+            for key, access in decided.items()
         )
+        unused = tuple(key for key in self._rules.keys if key not in self._used)
         divergences, spellings = self._replay()
-        used = {route.rule for route in routes}
-        unused = tuple(key for key in self._rules.keys if key not in used and not self._reaches_a_route(key))
         return Audit(routes, unused, divergences, spellings)
 
     def _route(self, rule: Rule) -> _Route:
-        samples = self._samples(rule)
-        methods = sorted(rule.methods or ("GET",))
-        return _Route(rule, samples, {method: self._decided_by(method, samples) for method in methods})
+        samples = self._sample_route(rule)
+        decided = {method: self._decide(method, samples) for method in sorted(rule.methods or ("GET",))}
+        return _Route(rule, samples, decided)
 
-    def _samples(self, rule: Rule) -> list[str]:
-        """Paths of a route, at the limits of what its converters take; a guess where these are not Werkzeug's own."""
+    def _sample_route(self, rule: Rule) -> list[str]:
+        """Paths of a route, at the limits of what its converters take."""
         try:
-            samples = parse_key(rule.rule, self._url_map).sample_paths()
-        except ConfigurationError:
-            samples = []
-        guess = re.sub("<[^>]*>", "q7", rule.rule)
-        return [path for path in samples if len(path) <= MAX_SAMPLE_LENGTH] or [guess]
+            return _short(parse_key(rule.rule, self._url_map).sample_paths(GUESSES))
+        except ConfigurationError:  # what may not stand in a rule of ours may be a route all the same
+            return [re.sub("<[^>]*>", "q7", rule.rule)]
 
-    def _decided_by(self, method: str, paths: list[str]) -> list[MatchedRule]:
-        """The rules that decide on these paths, each once."""
-        return list(
-            {matched.key: matched for matched in (self._rules.match(method, path) for path in paths)}.values()
-        )
+    def _find_routes_of(self, key: str, methods: tuple[str, ...]) -> None:
+        """Routes that a rule is about for some values only, as ``/posts/new`` is for ``/posts/<name>``."""
+        samples = self._samples[key]
+        if not samples:
+            self._used.add(key)  # nobody can tell
+        for path in samples:
+            for method in methods or {method for route in self._routes for method in route.decided}:
+                reached = self._reach(method, path)
+                matched = self._ask(method, path)
+                if reached is not None and matched.key == key:
+                    self._used.add(key)
+                    reached.route.decided.setdefault(method, {})[key] = self._who(matched)
 
-    def _reaches_a_route(self, key: str) -> bool:
-        """Whether a path that the rule fits is one of the application's, for a rule in the middle of a route."""
-        parsed = self._rules.parsed[key]
-        methods = parsed.methods or tuple({method for route in self._routes for method in route.decided})
-        return any(
-            self._route_of(method, path) is not None for path in parsed.sample_paths() for method in methods
-        )
+    def _decide(self, method: str, paths: list[str]) -> dict[str, Access]:
+        if not paths:
+            return {UNKNOWN: _UNASKED.access}
+        return {matched.key: self._who(matched) for matched in (self._ask(method, path) for path in paths)}
 
-    def _route_of(self, method: str, path: str) -> _Route | None:
-        """The route to which the application's router takes a path."""
+    def _who(self, matched: MatchedRule) -> Access:
+        return replace(matched.access, report_only=True) if self._gateway.report_only else matched.access
+
+    def _ask(self, method: str, path: str) -> MatchedRule:
+        """What the gateway makes of a path that it does not refuse."""
+        request = Request({"REQUEST_METHOD": method, "PATH_INFO": path}, CookieSet(self._gateway.config))
+        if self._gateway.find_endpoint(request, path) is not None:
+            return _OWN
         try:
-            rule = self._adapter.match(path, method, return_rule=True)[0]
-        except HTTPException:
+            return self._gateway.find_rule(request, path)
+        except BadRequestError:  # a converter that needs more than a path
+            return _UNASKED
+
+    def _reach(self, method: str, path: str) -> _Reached | None:
+        """Where the application's router takes a path, and the path that this route means."""
+        try:
+            rule, values = self._adapter.match(path, method, return_rule=True)
+            built = rule.build(values, append_unknown=False)
+        except Exception:  # no route; or a converter that needs more than a path
             return None
-        return next((route for route in self._routes if route.rule is rule), None)
+        route = next((route for route in self._routes if route.rule is rule), None)
+        return _Reached(route, unquote(built[1])) if route is not None and built is not None else None
 
     def _replay(self) -> tuple[tuple[Divergence, ...], int]:
         """What the application's router makes of other spellings of its paths, against what the gateway judges."""
+        samples = {path for route in self._routes for path in route.samples}
+        samples.update(path for paths in self._samples.values() for path in paths)
+        methods = {method for route in self._routes for method in route.decided}
         asked = {
             (method, spelling)
-            for route in self._routes
-            for method in route.decided
-            for sample in route.samples
-            for spelling in hostile_spellings(sample)
+            for path in samples
+            for spelling in hostile_spellings(path)
+            for method in methods
         }
-        found = [
-            divergence
-            for method, path in sorted(asked)
-            if (divergence := self._find_divergence(method, path))
-        ]
-        return tuple(found), len(asked)
+        found = (self._find_divergence(method, path) for method, path in sorted(asked))
+        return tuple(divergence for divergence in found if divergence is not None), len(asked)
 
     def _find_divergence(self, method: str, path: str) -> Divergence | None:
-        reached = self._route_of(method, path)
-        judged = self._judged(method, path)
-        if reached is None or not judged:
+        reached = self._reach(method, path)
+        if reached is None:
             return None
-        keys = tuple(matched.key for matched in reached.decided.get(method, ()))
-        if any(matched.key in keys for matched in judged):
-            return None
-        return Divergence(method, path, reached.rule.rule, judged[0].key, keys)
-
-    def _judged(self, method: str, path: str) -> list[MatchedRule]:
-        """The rules that the gateway would ask; none where it refuses the path."""
         try:
-            merged, as_it_came = parse_decoded_path(path)
+            judged = [self._ask(method, spelling) for spelling in parse_decoded_path(path)]
         except BadRequestError:
-            return []
-        return [self._rules.match(method, spelling) for spelling in (merged, as_it_came)]
+            return None
+        of_route = self._ask(method, reached.path)
+        if any(matched.access == of_route.access for matched in judged):
+            return None
+        return Divergence(method, path, reached.route.rule.rule, judged[0].key, (of_route.key,))
+
+
+class _Reached(NamedTuple):
+    route: _Route
+    path: str
+
+
+_OWN = MatchedRule(GATEWAY, Access("deny"))
+_UNASKED = MatchedRule(UNKNOWN, Access("deny"))
+_NOT_ASKED = {
+    GATEWAY: "nobody: the gateway answers this path",
+    UNKNOWN: "cannot be told: its converter takes nothing that was tried",
+}
+
+
+def _short(paths: list[str]) -> list[str]:
+    return [path for path in paths if len(path) <= MAX_SAMPLE_LENGTH]
 
 
 def hostile_spellings(path: str) -> Iterator[str]:
     """A path as it might be written to get past a comparison of texts, decoded as servers hand it on."""
     yield path
     yield path.lstrip("/")
+    yield "http:" + path.lstrip("/")
     yield "/" + path
     yield "//" + path
     yield path + "/"
@@ -249,3 +334,8 @@ def hostile_spellings(path: str) -> Iterator[str]:
         yield path + ending
     yield path.replace("/", "\N{FULLWIDTH SOLIDUS}")
     yield path.replace("/", "/\N{ZERO WIDTH SPACE}", 1)
+    yield re.sub(r"/(?=\d)", "/0", path)  # to a converter the same number, to a rule another text
+    yield path.translate(_ARABIC_DIGITS)
+
+
+_ARABIC_DIGITS = {ord("0") + digit: 0x660 + digit for digit in range(10)}

@@ -357,7 +357,7 @@ class CognitoGateway:
         if refusal.login_url is not None:
             label = "Sign in" if isinstance(refusal, AuthorisationRequiredError) else "Try again"
             return [pages.Link(label, refusal.login_url), home]
-        if isinstance(refusal, CognitoError) and request.is_navigation:
+        if isinstance(refusal, CognitoError) and request.is_navigation and not request.is_callback:
             again = self._site.requested_address(request)
             return [pages.Link("Try again", again), home] if not again.startswith("//") else [home]
         if request.session is not None:

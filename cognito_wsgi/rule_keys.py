@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
@@ -75,11 +75,14 @@ class ParsedKey(NamedTuple):
         own_and_other = zip(self.parts, other.parts, strict=False)
         return all(own.weight == others.weight for own, others in own_and_other)
 
-    def sample_paths(self) -> list[str]:
-        """Paths that it fits, at the limits of what its converters take; [] if these are not Werkzeug's own."""
+    def sample_paths(self, guesses: Sequence[str] = ()) -> list[str]:
+        """Paths that it fits, at the limits of what its converters take.
+
+        guesses: what other converters than Werkzeug's own may take; if one takes none of them, the answer is [].
+        """
         runs = [run for part in self.parts for run in part.runs]
         pieces = [piece for run in runs for piece in run if not isinstance(piece, str)]
-        values = [list(sample_values(piece) or ()) for piece in pieces]
+        values = [list(sample_values(piece, guesses)) for piece in pieces]
         paths = []
         for number in range(max(map(len, values), default=1) if all(values) else 0):
             chosen = iter(options[number % len(options)] for options in values)
@@ -180,8 +183,8 @@ def _check_literal_text(path: str) -> None:
 _LONG, _MANY_DIGITS = 10_000, 40
 
 
-def sample_values(converter: BaseConverter) -> Iterable[str] | None:
-    """Texts at the limits of what one of Werkzeug's own converters takes; None for any other converter."""
+def sample_values(converter: BaseConverter, guesses: Sequence[str] = ()) -> Iterable[str]:
+    """Texts at the limits of what one of Werkzeug's own converters takes; those guesses that another takes."""
     kind = type(converter)
     if kind is UnicodeConverter:
         shortest, comma, longest = converter.regex.removeprefix("[^/]{").removesuffix("}").partition(",")
@@ -198,12 +201,12 @@ def sample_values(converter: BaseConverter) -> Iterable[str] | None:
         FloatConverter,
     ):
         return (text for text in _sample_numbers(converter) if _takes(converter, text))
-    return None
+    return (text for text in guesses if _takes(converter, text))
 
 
 def _takes_nothing(converter: BaseConverter) -> bool:
-    values = sample_values(converter)
-    return values is not None and not any(True for _ in values)
+    is_known = type(converter).__module__ == BaseConverter.__module__
+    return is_known and not any(True for _ in sample_values(converter))
 
 
 def _sample_numbers(converter: IntegerConverter | FloatConverter) -> Iterator[str]:

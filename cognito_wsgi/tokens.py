@@ -7,11 +7,12 @@ since by itself it takes more than a Cognito token may be (design.md §8).
 from __future__ import annotations
 
 import base64
+import binascii
 import functools
 import hashlib
 import hmac
 import json
-import re
+import string
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -33,7 +34,10 @@ ALGORITHM = "RS256"
 _FORBIDDEN_HEADERS = frozenset({"crit", "jku", "x5u", "x5c", "jwk", "b64", "zip", "enc"})
 #: Levels of lists and objects in the header or the claims: who copies them later goes down as deep.
 MAX_NESTING = 32
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+_BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
+#: What a canonical text may end in, by how far its length is beyond fours: the spare bits are zero.
+_LAST_CHARACTERS = (_BASE64URL, "", _BASE64URL[::16], _BASE64URL[::4])
 
 
 class VerifiedToken(NamedTuple):
@@ -204,8 +208,16 @@ def _parse(token: str) -> _ParsedToken:
     parts = token.split(".")
     if len(parts) != 3:
         raise MalformedToken("the token has not three parts")
-    header_data, payload, signature = map(_decode_base64url, parts)
-    header = _parse_json(header_data, "header")
+    header, payload, signature = parts
+    kid = _parse_header(header)
+    claims = _parse_json(_decode_base64url(payload), "claims")
+    return _ParsedToken(f"{header}.{payload}".encode(), _decode_base64url(signature), kid, claims)
+
+
+@functools.lru_cache(maxsize=32)  # a pool's tokens have one of two headers
+def _parse_header(text: str) -> str:
+    """The ``kid`` of a header that asks for nothing but RS256."""
+    header = _parse_json(_decode_base64url(text), "header")
     if header.get("alg") != ALGORITHM:
         raise MalformedToken("alg is not RS256")
     if not _FORBIDDEN_HEADERS.isdisjoint(header):
@@ -213,24 +225,26 @@ def _parse(token: str) -> _ParsedToken:
     kid = header.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
         raise MalformedToken("kid is no text of reasonable length")
-    signing_input = token[: token.rindex(".")].encode()
-    return _ParsedToken(signing_input, signature, kid, _parse_json(payload, "claims"))
+    return kid
 
 
 def _decode_base64url(text: str) -> bytes:
     """Bytes of a canonical base64url text: no padding, no stray characters, no spare bits set (RFC 7515 §2)."""
-    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
-        raise MalformedToken("a part is not base64url")
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+    spare = len(text) % 4
+    if not text or text[-1] not in _LAST_CHARACTERS[spare] or "+" in text or "/" in text:
         raise MalformedToken("a part is not canonical base64url")
-    return data
+    standard = text.encode().translate(_TO_STANDARD_BASE64) + b"=" * (-spare % 4)
+    try:
+        return binascii.a2b_base64(standard, strict_mode=True)
+    except binascii.Error:
+        raise MalformedToken("a part is not base64url") from None
 
 
 def _parse_json(data: bytes, what: str) -> Claims:
     try:
         value = _JSON.decode(data.decode())
-        _check_nesting(value, MAX_NESTING)
+        if data.count(b"[") + data.count(b"{") > MAX_NESTING:
+            _check_nesting(value, MAX_NESTING)
         if b"\\u" in data:  # an escaped half of a surrogate pair is no character, and cannot be passed on
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
