@@ -300,6 +300,47 @@ def test_at_hash_is_that_of_the_standard() -> None:
     assert access_token_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y") == "77QmUPtjPfzWtF2AnpK9RQ"
 
 
+@pytest.mark.parametrize(
+    ("older", "newer", "belongs"),
+    [
+        pytest.param({}, {"iat": NOW + 600}, True, id="a later access token of the sign-in"),
+        pytest.param({}, {}, True, id="another of the same second"),
+        pytest.param({"iat": NOW + 1}, {}, False, id="an earlier access token"),
+        pytest.param({"origin_jti": ...}, {"iat": NOW + 600}, True, id="no origin_jti, the same auth_time"),
+        pytest.param({"origin_jti": ...}, {}, False, id="no origin_jti, another of the same second"),
+        pytest.param(
+            {"origin_jti": ...},
+            {"iat": NOW + 600, "auth_time": NOW + 500},
+            False,
+            id="no origin_jti, another sign-in",
+        ),
+        pytest.param(
+            {"origin_jti": ..., "auth_time": ...},
+            {"iat": NOW + 600, "auth_time": ...},
+            False,
+            id="nothing to tell by",
+        ),
+        pytest.param(
+            {"origin_jti": "another"}, {"iat": NOW + 600, "auth_time": NOW + 500}, False, id="another sign-in"
+        ),
+    ],
+)
+def test_id_token_of_a_session_may_be_older_than_its_access_token_and_of_the_same_sign_in(
+    older: dict[str, Any], newer: dict[str, Any], belongs: bool
+) -> None:
+    """An access token that was refreshed alone leaves an ID token whose ``at_hash`` is that of the one before."""
+    common = {"origin_jti": "the same", "at_hash": access_token_hash("the one before")}
+    token = signed(HEADER, id_claims(**{**common, **older}))
+    access = access_claims(**{"origin_jti": "the same", **newer})
+    if belongs:
+        assert verify_id(token, access_claims=access)["at_hash"] == common["at_hash"]
+    else:
+        with pytest.raises(InvalidClaim, match="at_hash"):
+            verify_id(token, access_claims=access)
+    with pytest.raises(InvalidClaim, match="at_hash"):  # at sign-in it has to fit
+        verify_id(token)
+
+
 @pytest.mark.parametrize("nonce", [..., "another", None, 7])
 def test_nonce_is_asked_for_at_sign_in_alone(nonce: Any) -> None:
     token = signed(HEADER, id_claims(nonce=nonce))
