@@ -201,7 +201,7 @@ def sample_values(converter: BaseConverter, guesses: Sequence[str] = ()) -> Iter
         FloatConverter,
     ):
         return (text for text in _sample_numbers(converter) if _takes(converter, text))
-    return (text for text in guesses if _takes(converter, text))
+    return (text for text in guesses if _may_take(converter, text))
 
 
 def _takes_nothing(converter: BaseConverter) -> bool:
@@ -219,6 +219,13 @@ def _sample_numbers(converter: IntegerConverter | FloatConverter) -> Iterator[st
             yield text.zfill(_MANY_DIGITS)
     for text in ("1" * digits, "9" * digits, "0" * digits, "7", "0", "-1", "-" + "9" * digits):
         yield text + fraction
+
+
+def _may_take(converter: BaseConverter, text: str) -> bool:
+    try:
+        return _takes(converter, text)
+    except Exception:  # it may be anybody's, and need more than a text
+        return False
 
 
 def _takes(converter: BaseConverter, text: str) -> bool:
