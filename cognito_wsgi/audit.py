@@ -193,7 +193,9 @@ class _Comparison:
         self._rules = gateway.rules
         self._url_map = url_map
         self._adapter = url_map.bind("localhost")
+        self._cookie_set = CookieSet(gateway.config)
         self._routes = [self._route(rule) for rule in url_map.iter_rules() if not rule.build_only]
+        self._route_of = {id(route.rule): route for route in self._routes}
         self._used = {key for route in self._routes for decided in route.decided.values() for key in decided}
         self._samples = {k: _short(parsed.sample_paths(GUESSES)) for k, parsed in self._rules.parsed.items()}
         for key, parsed in self._rules.parsed.items():
@@ -252,7 +254,7 @@ class _Comparison:
 
     def _ask(self, method: str, path: str) -> MatchedRule:
         """What the gateway makes of a path that it does not refuse."""
-        request = Request({"REQUEST_METHOD": method, "PATH_INFO": path}, CookieSet(self._gateway.config))
+        request = Request({"REQUEST_METHOD": method, "PATH_INFO": path}, self._cookie_set)
         if self._gateway.find_endpoint(request, path) is not None:
             return _OWN
         try:
@@ -267,8 +269,7 @@ class _Comparison:
             built = rule.build(values, append_unknown=False)
         except Exception:  # no route; or a converter that needs more than a path
             return None
-        route = next((route for route in self._routes if route.rule is rule), None)
-        return _Reached(route, unquote(built[1])) if route is not None and built is not None else None
+        return None if built is None else _Reached(self._route_of[id(rule)], unquote(built[1]))
 
     def _replay(self) -> tuple[tuple[Divergence, ...], int]:
         """What the application's router makes of other spellings of its paths, against what the gateway judges."""
