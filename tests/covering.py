@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from werkzeug.routing import BaseConverter, PathConverter, ValidationError
+
 
 @dataclass(frozen=True)
 class Converter:
@@ -36,6 +38,29 @@ def _is_number(pattern: str, low: float = float("-inf"), high: float = float("in
 def _is_path(text: str) -> bool:
     return text != "" and not text.startswith("/")
 
+
+class Even(BaseConverter):
+    """An application's own converter, which refuses values after its regular expression has taken them."""
+
+    regex = r"\d+"
+
+    def to_python(self, value: str) -> int:
+        if int(value) % 2:
+            raise ValidationError
+        return int(value)
+
+
+class Known(PathConverter):
+    """The same with slashes."""
+
+    def to_python(self, value: str) -> str:
+        if value not in KNOWN_PATHS:
+            raise ValidationError
+        return value
+
+
+KNOWN_PATHS = ("a/b", "x", "admin/7/x")
+OWN_CONVERTERS: dict[str, type[BaseConverter]] = {"even": Even, "known": Known}
 
 _HEX = "[0-9a-fA-F]"
 UUID = "0b9d7c1e-5a3f-4e2d-8c6b-1f0a9e8d7c6b"
@@ -65,6 +90,8 @@ CONVERTERS = (
     ),
     Converter('any(a,admin,"a b")', 100, lambda text: text in ("a", "admin", "a b"), ("a", "admin", "a b")),
     PATH,
+    Converter("even", 100, lambda text: _is_number(r"\d+")(text) and float(text) % 2 == 0, ("12", "10")),
+    Converter("known", 200, lambda text: text in KNOWN_PATHS, KNOWN_PATHS),
 )
 
 #: What stands between two slashes: texts and converters, no two converters side by side.

@@ -28,6 +28,7 @@ from cognito_wsgi.testing import TestPool
 from .covering import (
     CONVERTERS,
     INT,
+    OWN_CONVERTERS,
     PATH,
     STRING,
     CoveringRule,
@@ -100,7 +101,7 @@ class Site:
             __name__, static_folder="." if self.static_path else None, static_url_path=self.static_path
         )
         app.url_map.merge_slashes = self.merge_slashes
-        for name, converter in list(app.url_map.converters.items()):
+        for name, converter in {**app.url_map.converters, **OWN_CONVERTERS}.items():
             app.url_map.converters[name] = _keeping_text(converter)
         for number, route in enumerate(self.routes):
             rules = {"strict_slashes": route.is_strict, "methods": route.methods}
@@ -302,7 +303,7 @@ def test_no_view_is_reached_past_the_rule_that_covers_its_route(data: st.DataObj
     default = data.draw(st.sampled_from(["public", "authenticated", "deny"]), "default")
     rules, gateway = accepted(
         data.draw(st.lists(rules_for(site), min_size=1, max_size=6), "rules"),
-        lambda rules: CognitoGateway(app.wsgi_app, config, rules, default=default),
+        lambda rules: CognitoGateway(app.wsgi_app, config, rules, default=default, converters=OWN_CONVERTERS),
     )
     note(f"rules: {[(rule.key, rule.value) for rule in rules]}, routes: {app.url_map}")
 

@@ -11,13 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BaseConverter, Map, PathConverter, Rule, ValidationError
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from cognito_wsgi import Access, ConfigurationError, RouteRules
 from cognito_wsgi.errors import BadRequestError
 from cognito_wsgi.rules import parse_access
 
-from .covering import CONVERTERS, CoveringRule, Segment, covers, find_covering, split_parts, write
+from .covering import (
+    CONVERTERS,
+    OWN_CONVERTERS,
+    CoveringRule,
+    Even,
+    Segment,
+    covers,
+    find_covering,
+    split_parts,
+    write,
+)
 
 # who gets in
 
@@ -422,7 +432,7 @@ def accepted(candidates: list[CoveringRule]) -> tuple[list[CoveringRule], RouteR
         if len(together) == len(kept):
             continue
         try:
-            rules = RouteRules(together)
+            rules = RouteRules(together, converters=OWN_CONVERTERS)
         except ConfigurationError:
             continue
         kept.append(candidate)
@@ -441,7 +451,7 @@ def test_the_order_is_that_of_werkzeugs_own_map(candidates, path, method):
     """Where Werkzeug finds a route among the same rules, that is ours; a rule's limits it checks too late to go on."""
     path = path.rstrip("/") or "/"
     kept, rules = accepted([rule for rule in candidates if not rule.exact])
-    url_map = Map(strict_slashes=False, merge_slashes=False)
+    url_map = Map(strict_slashes=False, merge_slashes=False, converters=OWN_CONVERTERS)
     for rule in sorted(
         kept, key=lambda rule: not rule.methods
     ):  # Werkzeug takes the first, we one with the method
@@ -619,15 +629,6 @@ def test_an_exact_rule_hides_nothing_beneath_its_path():
 # the application's own converters
 
 
-class Even(BaseConverter):
-    regex = r"\d+"
-
-    def to_python(self, value: str) -> int:
-        if int(value) % 2:
-            raise ValidationError
-        return int(value)
-
-
 class Day(BaseConverter):
     """Breaks as one in a hurry does: with ValueError in place of ValidationError."""
 
@@ -638,13 +639,6 @@ class Day(BaseConverter):
 
 class Folder(BaseConverter):
     regex = ".*/"
-
-
-class Known(PathConverter):
-    def to_python(self, value: str) -> str:
-        if value not in ("a/b", "x"):
-            raise ValidationError
-        return value
 
 
 class Anything(BaseConverter):
@@ -661,10 +655,9 @@ class Demanding(BaseConverter):
 
 
 OWN = {
-    "even": Even,
+    **OWN_CONVERTERS,
     "day": Day,
     "folder": Folder,
-    "known": Known,
     "anything": Anything,
     "broken": Broken,
     "demanding": Demanding,
@@ -678,7 +671,7 @@ OWN = {
         pytest.param("/<even:n>", "/2 /10/x", "/3 /x", id="one that refuses values"),
         pytest.param("/f/<folder:f>", "/f/a/ /f/a/b/ /f/a/b", "/f /f/ /f/a", id="one that ends with a slash"),
         pytest.param(
-            "/w/<known:p>", "/w/a/b /w/a/b/edit /w/x /w/a/b/", "/w/a /w/b/a", id="one that knows paths"
+            "/w/<known:p>", "/w/a/b /w/a/b/edit /w/x/y /w/a/b/", "/w/a /w/b/a", id="one that knows paths"
         ),
         pytest.param(
             "/w/<known:p>/edit", "/w/a/b/edit /w/x/edit/z", "/w/a/edit /w/a/b", id="the same inside"
