@@ -210,6 +210,13 @@ class CognitoClient:
     def __init__(self, config: CognitoConfig, events: Events | None = None) -> None:
         self._events = events or Events()
         self._config = config
+        query = {
+            "response_type": "code",
+            "client_id": config.client_id,
+            "redirect_uri": config.redirect_url,
+            **({"scope": " ".join(config.scopes)} if config.scopes else {}),
+        }
+        self._authorize_url = f"{config.authorize_url}?{urlencode(query)}"
         self._patience = Patience(backs_off_after=2)
         #: Seconds that Cognito's clock was ahead of ours in its last answer, or None before the first.
         self.clock_skew: float | None = None
@@ -219,14 +226,7 @@ class CognitoClient:
 
     def authorize_url(self, parameters: Mapping[str, str]) -> str:
         """Address of the hosted sign-in page (Cognito developer guide, "Authorize endpoint")."""
-        query = {
-            "response_type": "code",
-            "client_id": self._config.client_id,
-            "redirect_uri": self._config.redirect_url,
-            **({"scope": " ".join(self._config.scopes)} if self._config.scopes else {}),
-            **parameters,
-        }
-        return f"{self._config.authorize_url}?{urlencode(query)}"
+        return f"{self._authorize_url}&{urlencode(parameters)}"
 
     def logout_url(self) -> str:
         """Address that ends the hosted session and comes back to ``logout_url``."""

@@ -289,14 +289,14 @@ class CognitoGateway:
         request.show(request.session)
         self._note(request, refusal)
         if isinstance(refusal, AuthorisationRequiredError) and not request.is_bearer:
-            refusal.login_url = self._login_url(request, refusal)
+            max_auth_age = refusal.max_auth_age
             if request.is_navigation:
                 try:
                     return self._sign_in_for(request, refusal)
                 except BadRequestError as instead:  # sign-ins do not stick
-                    instead.login_url = refusal.login_url
                     self._note(request, instead)
                     refusal = instead
+            refusal.login_url = self._login_url(request, max_auth_age)
         elif isinstance(refusal, BadRequestError) and request.is_callback:
             refusal.login_url = self._site.sign_in_address(request, refusal.return_to)
         set_cookies = [
@@ -307,8 +307,8 @@ class CognitoGateway:
         answer = self._ask_application(request, refusal) or self._own_answer(request, refusal)
         return _with_cookies(answer, set_cookies) if set_cookies else answer
 
-    def _login_url(self, request: Request, refusal: AuthorisationRequiredError) -> str:
-        parameters = {"prompt": "login"} if refusal.max_auth_age is not None else {}
+    def _login_url(self, request: Request, max_auth_age: int | None) -> str:
+        parameters = {"prompt": "login"} if max_auth_age is not None else {}
         return self._site.sign_in_address(request, self._site.page_address(request), parameters)
 
     def _sign_in_for(self, request: Request, refusal: AuthorisationRequiredError) -> WSGIApplication:

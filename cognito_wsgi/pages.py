@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from werkzeug.datastructures import ResponseCacheControl
 from werkzeug.http import HTTP_STATUS_CODES, parse_cache_control_header
@@ -28,6 +28,9 @@ from .errors import (
     RefusalError,
 )
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 _STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 _PAGE = Template(Path(__file__).with_name("page.html").read_text("utf-8"))
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -42,6 +45,8 @@ _OWN_HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+_NO_CONTENT = (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "0"))
 
 _TITLES: dict[type[RefusalError], str] = {
     BadRequestError: "That did not work",
@@ -62,14 +67,21 @@ class Link(NamedTuple):
 
 def redirect(
     location: str, *, status: int = 302, set_cookies: Iterable[str] = (), clear_cache: bool = False
-) -> Response:
-    """Send the browser elsewhere. 303 or 302, never 307 (RFC 9700 §4.12)."""
-    response = Response(status=status, headers=_OWN_HEADERS)
-    response.headers["Location"] = location
-    response.autocorrect_location_header = False
+) -> WSGIApplication:
+    """Send the browser elsewhere. 303 or 302, never 307 (RFC 9700 §4.12).
+
+    No werkzeug Response: every visit begins with a redirect, and a refusal must not cost more than an answer.
+    """
+    headers = [*_OWN_HEADERS.items(), *_NO_CONTENT, ("Location", location)]
     if clear_cache:
-        response.headers["Clear-Site-Data"] = '"cache"'
-    return _with_cookies(response, set_cookies)
+        headers.append(("Clear-Site-Data", '"cache"'))
+    headers += [("Set-Cookie", cookie) for cookie in set_cookies]
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        start_response(f"{status} {_phrase(status)}", headers)
+        return []
+
+    return answer
 
 
 def hop(address: str, *, set_cookies: Iterable[str] = ()) -> Response:

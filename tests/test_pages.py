@@ -6,10 +6,12 @@ import base64
 import hashlib
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response
 
 from cognito_wsgi import (
@@ -49,11 +51,15 @@ def refusal(
     return kind(text, **{"reference": "0badcafe", **facts})  # type: ignore[arg-type]
 
 
+def redirected(location: str, **options: Any) -> Response:
+    return Response.from_app(redirect(location, **options), EnvironBuilder("/").get_environ(), buffered=True)
+
+
 ANSWERS = {
     **{f"page {kind.__name__}": refusal_page(refusal(kind), [Link("Home", "/")]) for kind in KINDS},
     **{f"problem {kind.__name__}": refusal_problem(refusal(kind)) for kind in KINDS},
     "hop": hop("/x"),
-    "redirect": redirect("/x"),
+    "redirect": redirected("/x"),
     "json": json_answer({"a": 1}),
     "405": refusal_problem(MethodNotAllowedError("GET")),
 }
@@ -188,7 +194,7 @@ def test_another_method_is_told_the_methods():
 
 @pytest.mark.parametrize("status", [302, 303])
 def test_a_redirect_names_the_address_as_it_is(status):
-    answer = redirect("/caf%C3%A9?a=1", status=status)
+    answer = redirected("/caf%C3%A9?a=1", status=status)
     assert answer.status_code == status
     assert dict(answer.get_wsgi_headers({"wsgi.url_scheme": "http", "HTTP_HOST": "evil.test"}))[
         "Location"
@@ -197,10 +203,10 @@ def test_a_redirect_names_the_address_as_it_is(status):
 
 
 def test_a_redirect_sets_cookies_and_clears_the_cache_if_told_so():
-    answer = redirect("/x", set_cookies=["a=1", "b=2"], clear_cache=True)
+    answer = redirected("/x", set_cookies=["a=1", "b=2"], clear_cache=True)
     assert answer.headers.getlist("Set-Cookie") == ["a=1", "b=2"]
     assert answer.headers["Clear-Site-Data"] == '"cache"'
-    assert "Clear-Site-Data" not in redirect("/x").headers
+    assert "Clear-Site-Data" not in redirected("/x").headers
 
 
 def test_a_hop_goes_on_by_itself_and_has_a_link_for_those_whose_browser_does_not():
