@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
+import string
 import time
 from typing import Any
 from wsgiref.validate import validator
@@ -327,6 +329,23 @@ def verify_as_both(token: str) -> list[Claims]:
         except TokenVerifyError as error:
             assert str(error).isascii() and len(str(error)) < 100
     return taken
+
+
+def test_every_short_text_is_taken_in_its_one_spelling_alone() -> None:
+    alphabet = string.ascii_letters + string.digits + "-_"
+    short = ["".join(letters) for size in (1, 2) for letters in itertools.product(alphabet, repeat=size)]
+    taken = [text for text in short + ["A" + text for text in short] if is_base64url(text)]
+    bytes_of_a = [bytes(pair) for pair in itertools.product(range(4), range(256))]  # whose text begins with A
+    canonical = {base64url(bytes([byte])) for byte in range(256)} | {base64url(data) for data in bytes_of_a}
+    assert set(taken) == canonical
+
+
+def is_base64url(text: str) -> bool:
+    try:
+        _decode_base64url(text)
+    except MalformedToken:
+        return False
+    return True
 
 
 @given(st.text(alphabet="AQgwZz09-_=+/ \n.é", max_size=12) | st.binary(max_size=40).map(base64url))
