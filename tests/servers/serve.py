@@ -95,8 +95,8 @@ def running(
     **env: str,
 ) -> Iterator[Site]:
     """Run a server until the block ends; ``site.log`` is then what it has said."""
-    server = f"http://127.0.0.1:{port}"
-    site = Site(server, origin or server, pool, folder / "gate")
+    address = f"http://127.0.0.1:{port}"
+    site = Site(address, origin or address, pool, folder / "gate")
     settings = pool.settings("web", redirect_url=f"{site.origin}/callback", logout_url=f"{site.origin}/")
     environ = {
         **{key: str(value) for key, value in settings.items()},
@@ -108,12 +108,12 @@ def running(
         "HOME": str(folder),  # gunicorn makes a folder there
         **env,
     }
-    with process(list(command), port=port, env=environ) as process_:
+    with process(list(command), port=port, env=environ) as started:
         try:
             with site.browser:
                 yield site
         finally:
-            process_.terminate()
-            site.log = process_.communicate(timeout=15)[0].decode(errors="replace")
+            started.terminate()
+            site.log = started.communicate(timeout=15)[0].decode(errors="replace")
             print(site.log)  # pytest shows it beside a failure
     assert "Traceback" not in site.log
