@@ -147,11 +147,11 @@ def test_a_spelling_that_the_router_takes_elsewhere_is_a_divergence(pool, monkey
     ("rules", "found"),
     [
         pytest.param(
-            {"/n/7": "deny", "/n": "public"},
-            {"/n/07", "/n/\N{ARABIC-INDIC DIGIT SEVEN}"},
+            {"/n/8": "deny", "/n": "public"},
+            {"/n/08", "/n/\N{ARABIC-INDIC DIGIT EIGHT}"},
             id="one number is another's text",
         ),
-        pytest.param({"/n/7": "deny", "/n": {"allow": "deny"}}, set(), id="the same access"),
+        pytest.param({"/n/8": "deny", "/n": {"allow": "deny"}}, set(), id="the same access"),
         pytest.param({"/n/<int(max=9):n>": "deny", "/n": "public"}, set(), id="a converter"),
         pytest.param({"/n/<int:n>": "deny"}, set(), id="the route's own"),
     ],
@@ -162,7 +162,7 @@ def test_a_rule_that_another_spelling_of_its_value_gets_past_is_a_divergence(poo
     app.wsgi_app = CognitoGateway(app.wsgi_app, pool.config(), rules)
     divergences = [divergence for divergence in audit(app).divergences if divergence.method == "GET"]
     assert {divergence.path for divergence in divergences} == found
-    assert {(divergence.rule, *divergence.rules_of_route) for divergence in divergences} <= {("/n", "/n/7")}
+    assert {(divergence.rule, *divergence.rules_of_route) for divergence in divergences} <= {("/n", "/n/8")}
 
 
 def test_the_report_is_fit_for_json(report):
