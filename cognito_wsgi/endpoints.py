@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import random
 import re
 import threading
@@ -15,12 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import mktime_tz, parsedate_tz
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from .errors import CognitoError, CognitoWsgiError
 from .events import Events, Outage
+from .forks import importing
 
 if TYPE_CHECKING:
     from .config import CognitoConfig
@@ -115,7 +116,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 
     One that is late ends by itself: at a time-out of its own, or when the other side hangs up.
     """
-    outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
@@ -126,7 +127,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     threading.Thread(target=run, name="cognito_wsgi call", daemon=True).start()
     try:
         result, error = outcome.get(timeout=seconds)
-    except Empty:
+    except queue.Empty:
         raise _LimitReached(f"no complete answer in {seconds:g} s") from None
     if error is not None:
         raise error
@@ -136,7 +137,8 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 def _exchange(
     method: str, url: str, timeout: float, data: Mapping[str, str] | None, auth: tuple[str, str] | None
 ) -> Answer:
-    import requests  # when a first call is made: most workers start faster
+    with importing:
+        import requests  # when a first call is made: most workers start faster
 
     deadline = time.monotonic() + timeout
     with requests.Session() as session:

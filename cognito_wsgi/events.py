@@ -166,7 +166,7 @@ class Events:
     def __init__(self, on_event: OnEvent | None = None) -> None:
         self._on_event = on_event
         self._start_afresh()
-        run_in_forked_children(self._start_afresh)
+        run_in_forked_children(self, type(self)._start_afresh)
 
     def _start_afresh(self) -> None:
         """A forked child has neither the parent's thread nor what waits for it."""

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable
+from typing import Any
 
-_methods: set[weakref.WeakMethod[Callable[[], None]]] = set()
+#: What to call, by whom to call it for. (WeakMethods would complain on stderr when an interpreter ends.)
+_methods: weakref.WeakKeyDictionary[object, Callable[[Any], None]] = weakref.WeakKeyDictionary()
+
+#: Held by a thread while it imports a module. No fork happens meanwhile: it would leave the child a module that
+#: nobody goes on importing, and whoever wants it would wait for ever.
+importing = threading.Lock()
 
 
-def run_in_forked_children(method: Callable[[], None]) -> None:
-    """Call a bound method in every child that is forked from now on, as long as its object lives."""
-    _methods.add(weakref.WeakMethod(method, _methods.discard))
+def run_in_forked_children(owner: Any, function: Callable[[Any], None]) -> None:
+    """Call ``function(owner)`` in every child that is forked from now on, as long as the owner lives."""
+    _methods[owner] = function
 
 
 def _run_all() -> None:
-    for reference in list(_methods):
-        if (method := reference()) is not None:
-            method()
+    for owner, function in list(_methods.items()):
+        function(owner)
+
+
+def _start_child() -> None:
+    importing.release()
+    _run_all()
 
 
 if hasattr(os, "register_at_fork"):  # not where there are no forks
-    os.register_at_fork(after_in_child=_run_all)
+    os.register_at_fork(
+        before=importing.acquire, after_in_parent=importing.release, after_in_child=_start_child
+    )

@@ -122,7 +122,7 @@ class KeyStore:
         if config.jwks is not None:
             self._keys = self._parse_fixed(config.jwks)
             self._look_at = float("inf")
-        run_in_forked_children(self._start_afresh)
+        run_in_forked_children(self, type(self)._start_afresh)
 
     def _start_afresh(self) -> None:
         """Locks and threads of a parent process mean nothing in a forked child."""

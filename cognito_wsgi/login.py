@@ -123,7 +123,7 @@ class SignIn:
         self._seal = Seal(config, "login")
         self._used: OrderedDict[str, None] = OrderedDict()
         self._start_afresh()
-        run_in_forked_children(self._start_afresh)
+        run_in_forked_children(self, type(self)._start_afresh)
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()

@@ -68,7 +68,7 @@ class Refresher:
         self._events = events or Events()
         self._timeout = timeout
         self._start_afresh()
-        run_in_forked_children(self._start_afresh)
+        run_in_forked_children(self, type(self)._start_afresh)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

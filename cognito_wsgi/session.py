@@ -171,7 +171,7 @@ class Sessions:
         self._verifier = verifier
         self._remembered: OrderedDict[str, Session] = OrderedDict()
         self._start_afresh()
-        run_in_forked_children(self._start_afresh)
+        run_in_forked_children(self, type(self)._start_afresh)
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()  # held for a moment by a newcomer, never while anything is awaited

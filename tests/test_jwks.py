@@ -660,7 +660,7 @@ class Witness:
 def test_object_is_told_of_forks_as_long_as_it_lives_and_not_kept_alive() -> None:
     before = len(forks._methods)
     witness = Witness()
-    run_in_forked_children(witness.note)
+    run_in_forked_children(witness, type(witness).note)
     assert len(forks._methods) == before + 1
     forks._run_all()  # what a fork does in the child
     assert witness.called == 1
@@ -689,8 +689,8 @@ def ended_well(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 witness, gone = Witness(), Witness()
-run_in_forked_children(witness.note)
-run_in_forked_children(gone.note)
+run_in_forked_children(witness, type(witness).note)
+run_in_forked_children(gone, type(gone).note)
 del gone
 server, gate = KeyServer(""), threading.Event()
 server.before_answer = gate.wait
