@@ -150,7 +150,7 @@ def _exchange(
             data=data,
             auth=auth or _no_netrc,
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            timeout=timeout,
+            timeout=timeout + 1,  # the caller's patience ends first; this ends the thread
             allow_redirects=False,
             stream=True,
         ) as response:
