@@ -24,6 +24,8 @@ from .events import Events, Outage
 from .forks import importing
 
 if TYPE_CHECKING:
+    from requests import Session
+
     from .config import CognitoConfig
 
 log = logging.getLogger("cognito_wsgi")
@@ -101,8 +103,13 @@ def call(
 
     Raises CognitoError, its reason naming the host and the cause.
     """
+    with importing:
+        with importing:
+        import requests  # at the first call, since most workers start faster; and not on the call's time
+
+    session = requests.Session()
     try:
-        return _within(timeout, lambda: _exchange(method, url, timeout, data, auth))
+        return _within(timeout, lambda: _exchange(session, method, url, timeout, data, auth))
     except Exception as error:  # requests, urllib3, http.client and ssl have each a family of their own
         raise unavailable(f"{urlsplit(url).netloc} cannot be reached: {_root_cause(error)}") from None
 
@@ -135,16 +142,19 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 
 
 def _exchange(
-    method: str, url: str, timeout: float, data: Mapping[str, str] | None, auth: tuple[str, str] | None
+    session: Session,
+    method: str,
+    url: str,
+    timeout: float,
+    data: Mapping[str, str] | None,
+    auth: tuple[str, str] | None,
 ) -> Answer:
-    with importing:
-        import requests  # when a first call is made: most workers start faster
-
     deadline = time.monotonic() + timeout
-    with requests.Session() as session:
-        # Even one that it does not follow makes a Session read a redirect's body, however long that is.
-        session.get_redirect_target = _no_redirect  # type: ignore[method-assign]
-        with session.request(
+    # Even one that it does not follow makes a Session read a redirect's body, however long that is.
+    session.get_redirect_target = _no_redirect  # type: ignore[method-assign]
+    with (
+        session,
+        session.request(
             method,
             url,
             data=data,
@@ -153,8 +163,9 @@ def _exchange(
             timeout=timeout + 1,  # the caller's patience ends first; this ends the thread
             allow_redirects=False,
             stream=True,
-        ) as response:
-            return Answer(response.status_code, response.headers, _read_body(response.raw, deadline))
+        ) as response,
+    ):
+        return Answer(response.status_code, response.headers, _read_body(response.raw, deadline))
 
 
 def _read_body(raw: Any, deadline: float) -> bytes:

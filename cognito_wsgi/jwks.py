@@ -221,7 +221,7 @@ class KeyStore:
 
     def _keys_of(self, fetch: threading.Event) -> KeySet:
         """What a fetch brings. Raises CognitoError, one for each caller: it ends up in his answer."""
-        if not fetch.wait(self._timeout + 1):  # what it calls is over by then
+        if not fetch.wait(self._timeout + 5):  # what it calls is over by then
             raise unavailable("the fetch of the keys did not end")
         keys, failure = self._keys, self._failure
         if keys is None or failure is not None:
