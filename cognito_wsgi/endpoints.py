@@ -104,7 +104,6 @@ def call(
     Raises CognitoError, its reason naming the host and the cause.
     """
     with importing:
-        with importing:
         import requests  # at the first call, since most workers start faster; and not on the call's time
 
     session = requests.Session()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from .errors import InvalidClaim, InvalidSignature, MalformedToken, TokenExpired, TokenNotYetValid
+from .forks import importing
 from .jwks import MAX_KID_LENGTH, KeyStore, PublicKey
 
 if TYPE_CHECKING:
@@ -179,8 +180,9 @@ class TokenVerifier:
 @functools.lru_cache(maxsize=32)  # a pool has two keys, and a few more while they rotate
 def _prepare(key: PublicKey) -> Any:
     """python-jose's key: of the pool's numbers and for one algorithm, so that no text of a token takes part."""
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
-    from jose import jwk  # a worker needs both for its first token, not to start
+    with importing:
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+        from jose import jwk  # a worker needs both for its first token, not to start
 
     return jwk.construct(RSAPublicNumbers(key.e, key.n).public_key(), ALGORITHM)
 
