@@ -651,9 +651,8 @@ def test_no_more_is_read_of_an_answer_than_it_may_have(head: bytes) -> None:
             call("GET", url, timeout=5)
         wait_for(lambda: not call_threads())
         seen = sent[0]
-    assert (
-        MAX_ANSWER_SIZE < seen < MAX_ANSWER_SIZE + 16 * 1024 * 1024
-    )  # what fits into the sockets' buffers beside
+    beside = 64 * 1024 * 1024  # what the sockets' buffers hold, and what is sent before word of the end comes
+    assert MAX_ANSWER_SIZE < seen < MAX_ANSWER_SIZE + beside
 
 
 def call_threads() -> list[threading.Thread]:
