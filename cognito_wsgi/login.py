@@ -25,6 +25,7 @@ from .errors import BadRequestError, CognitoError, TokenExpired, TokenNotYetVali
 from .forks import run_in_forked_children
 from .seals import Seal
 from .session import Session, SessionCookies, Sessions, SessionTooLarge
+from .tokens import CLOCK_TOLERANCE
 
 if TYPE_CHECKING:
     from .config import CognitoConfig
@@ -399,6 +400,7 @@ class SignIn:
 def is_recent(session: Session, max_auth_age: int, leeway: int, now: float) -> bool:
     """Whether a person signed in at most so many seconds ago. A token that does not tell, or a machine's, did not."""
     auth_time = session.access.claims.get("auth_time")
-    if session.is_machine or not isinstance(auth_time, (int, float)):
+    if session.is_machine or isinstance(auth_time, bool) or not isinstance(auth_time, (int, float)):
         return False
-    return int(now) - auth_time <= max_auth_age + leeway  # Cognito counts in whole seconds
+    # Cognito counts in whole seconds, and its clock may be a little ahead.
+    return -max(CLOCK_TOLERANCE, leeway) <= int(now) - auth_time <= max_auth_age + leeway

@@ -189,8 +189,9 @@ def _prepare(key: PublicKey) -> Any:
 
 def _is_older_of_same_sign_in(id_claims: Claims, access_claims: Claims) -> bool:
     """Whether the access token has been refreshed alone since the ID token was made."""
-    if "origin_jti" in id_claims and id_claims["origin_jti"] == access_claims.get("origin_jti"):
-        return bool(id_claims["iat"] <= access_claims["iat"])
+    if "origin_jti" in id_claims and "origin_jti" in access_claims:
+        is_same = id_claims["origin_jti"] == access_claims["origin_jti"]
+        return is_same and bool(id_claims["iat"] <= access_claims["iat"])
     same_time = "auth_time" in id_claims and id_claims["auth_time"] == access_claims.get("auth_time")
     return same_time and bool(id_claims["iat"] < access_claims["iat"])
 
