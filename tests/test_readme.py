@@ -68,6 +68,7 @@ def executed() -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         for key, value in pool.settings().items():
             patch.setenv(f"FLASK_{key}", json.dumps(value))
+            patch.setenv(key, value if isinstance(value, str) else json.dumps(value))
         for block in BLOCKS:
             if block.language == "python":
                 exec(compile(block.code, f"README.md, {block.section}", "exec"), names)
