@@ -194,10 +194,16 @@ class RouteRules:
         self._root = _Node()
         self._parsed: dict[str, ParsedKey] = {}
         turns: dict[str, list[_Turn]] = {}
+        accesses: dict[
+            Access, Access
+        ] = {}  # equal ones are kept once: many rules share few, and find them in the cache
         for key, value in rules.items():
             try:
                 parsed = parse_key(key, url_map)
-                turns[key] = _enter(self._root, parsed, MatchedRule(key, parse_access(value)))
+                access = parse_access(value)
+                if access.where is None:  # a function may be anything, and refuse to be looked up
+                    access = accesses.setdefault(access, access)
+                turns[key] = _enter(self._root, parsed, MatchedRule(key, access))
             except ConfigurationError as error:
                 problems += [f"rule {key!r}: {problem}" for problem in error.problems]
             else:
