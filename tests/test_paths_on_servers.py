@@ -34,6 +34,7 @@ SITE = Site(
         Route((("admin",), ("users",)), has_slash=True),
         Route((("admin",), (INT,))),
         Route((("files",), (PATH,))),
+        Route((("vault",), (PATH,))),
         Route((("kä se",),), is_strict=False, has_slash=True),
         Route(((STRING,), ("open",))),
     ),
@@ -50,6 +51,8 @@ RULES = [
     CoveringRule((("files",),), access="public"),
     CoveringRule((("files",), ("secret",)), access=["staff"]),
     CoveringRule((("files",), (PATH,), ("secret",)), access=["staff"]),
+    CoveringRule((("vault",),), access=["staff"]),
+    CoveringRule((("vault",), (STRING,), ("shown",)), access="public"),
     CoveringRule(((STRING,), ("open",)), access="public"),
 ]
 
@@ -144,6 +147,7 @@ TARGETS = [
     *("/files//secret", "/files/a//secret", "/files/a%2f%2fsecret", "/files/a/b%0a/secret", "/files/secret%2fx"),
     *("/files/a%e2%80%a8b/secret", "/files/./secret", "/files/a%2fsecret", "/k%C3%A4%20se", "/k%C3%A4%20se//", "/kä%20se"),
     *("/admin/open", "/admin%2fopen", "/public/open", "//open", "/%2fopen", "/admin//open", "/.%2fopen", "/static/x"),
+    *("/vault/a", "/vault/a/shown", "/vault/a//shown", "/vault//a/shown", "/vault/a%2f%2fshown", "//vault/a/shown/"),
 ]  # fmt: skip
 
 
