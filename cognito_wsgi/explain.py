@@ -133,7 +133,10 @@ def _judge(gateway: CognitoGateway, request: Request) -> Explanation:
         return Explanation(endpoint=_describe_endpoint(gateway.config, path[0]))
     judged: list[Judged] = []
     for spelling in dict.fromkeys(path):
-        rule = gateway.find_rule(request, spelling)
+        try:
+            rule = gateway.find_rule(request, spelling)
+        except BadRequestError as broken:  # a converter of the application's own is
+            return Explanation(judged=tuple(judged), refusal=broken)
         is_report_only = gateway.report_only or rule.access.report_only
         refusal = _find_refusal(gateway, request, rule)
         judged.append(Judged(spelling, rule, refusal, is_report_only))

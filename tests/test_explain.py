@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.routing import BaseConverter
 from werkzeug.test import run_wsgi_app
 
 from cognito_wsgi import Access, CognitoGateway, TokenVerifyError
@@ -530,3 +531,16 @@ def test_what_a_visitor_receives_is_told(path_info: str, visitor: Visitor, text:
     refusal = explain(GATEWAY, "GET", path_info, visitor).refusal
     assert refusal is not None
     assert describe_answer(refusal, visitor) == text
+
+
+def test_a_converter_that_breaks_is_a_refusal() -> None:
+    class Broken(BaseConverter):
+        def to_python(self, value: str) -> str:
+            raise RuntimeError("broken on purpose")
+
+    pool = TestPool()
+    rules = {"/x/<broken:name>": "public"}
+    gateway = CognitoGateway(lambda environ, start: [], pool.config(), rules, converters={"broken": Broken})
+    refusal = explain(gateway, "GET", "/x/y").refusal
+    assert refusal is not None
+    assert refusal.code == 400
