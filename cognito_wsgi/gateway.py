@@ -356,7 +356,9 @@ class CognitoGateway:
             return [home, pages.Link("Sign out", sign_out)]
         if refusal.login_url is not None:
             label = "Sign in" if isinstance(refusal, AuthorisationRequiredError) else "Try again"
-            return [pages.Link(label, refusal.login_url), home]
+            ways = [pages.Link(label, refusal.login_url), home]
+            needs_sign_out = request.is_callback and refusal.max_auth_age is not None
+            return [pages.Link("Sign out", sign_out), *ways] if needs_sign_out else ways
         if isinstance(refusal, CognitoError) and request.is_navigation and not request.is_callback:
             again = self._site.requested_address(request)
             return [pages.Link("Try again", again), home] if not again.startswith("//") else [home]

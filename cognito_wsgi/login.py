@@ -265,12 +265,14 @@ class SignIn:
         max_auth_age = known.login.max_auth_age
         if max_auth_age is None or is_recent(session, max_auth_age, self._config.leeway, now):
             return
-        raise self._refusal(
+        refusal = self._refusal(
             "This page wants you to sign in anew, and the sign-in service did not ask you to. Sign out first, then "
             "sign in again.",
             "auth_time is still too old after prompt=login; the classic hosted UI ignores prompt",
             known,
         )
+        refusal.max_auth_age = max_auth_age
+        raise refusal
 
     def _refused_by_cognito(
         self, parameters: Mapping[str, str], known: _KnownLogin | None
