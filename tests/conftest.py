@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from cognito_wsgi.testing import TestPool
 
@@ -14,6 +14,15 @@ from cognito_wsgi.testing import TestPool
 settings.register_profile("quick", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile(
     "thorough", max_examples=200_000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
+# For code that is broken on purpose (tests/breaks): that an example fails is all we want to know.
+settings.register_profile(
+    "breaks",
+    settings.get_profile("quick"),
+    phases=[Phase.explicit, Phase.generate],
+    report_multiple_bugs=False,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
