@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from .cli_output import shown
 from .cli_users import imagine_session
-from .cookies import MAX_COOKIE_SIZE, MAX_TOTAL_SIZE, CookieSet, OwnCookies, size_in_header
+from .cookies import MAX_COOKIE_SIZE, MAX_TOTAL_SIZE, CookieSet, size_in_header
 from .endpoints import Answer, CognitoClient, call, parse_json_object
 from .errors import CognitoError, ConfigurationError, TokenVerifyError
 from .jwks import parse_key_set
@@ -214,7 +214,7 @@ def check_cookies(config: CognitoConfig, user: SampleUser) -> Finding:
             user_info=user.user_info if has_id_token else None,
         )
         set_cookies = SessionCookies(config, cookie_set).store(
-            session, _made_up_refresh_token(), OwnCookies({}, None), time.time(), logins={}
+            session, _made_up_refresh_token(), {}, time.time(), logins={}
         )
     except (SessionTooLarge, TokenVerifyError) as error:
         return Finding(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import pages
@@ -112,6 +112,8 @@ class CognitoGateway:
         }
         if self.config.refresh_enabled:
             self._endpoints[self.config.refresh_path] = self._refresh_on_demand
+        #: A path that is not among these is none of our endpoints, wherever the application is mounted.
+        self._own_paths = {*self._endpoints, *_tails(self._callback_path)}
         if self.config.disabled:
             log.warning("AWS_COGNITO_DISABLED is set: cognito_wsgi lets EVERYONE in, to every path")
         if report_only:
@@ -133,13 +135,12 @@ class CognitoGateway:
     def _decide(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""
         path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
-        endpoint = self.find_endpoint(request, path)
-        if endpoint is not None:
+        if path in self._own_paths and (endpoint := self.find_endpoint(request, path)):
             return endpoint(request)
         self._let_in(request, self.find_rule(request, path))
         if as_it_came != path:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
             self._let_in(request, self.find_rule(request, as_it_came))
-        request.show(request.session)
+        request.show()
         return _with_cookies(self.app, request.set_cookies) if request.set_cookies else self.app
 
     def find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
@@ -161,12 +162,12 @@ class CognitoGateway:
 
     def _let_in(self, request: Request, rule: MatchedRule) -> None:
         """Return if the rule lets the request in, or only reports; ``request.session`` is the visitor's, if any."""
-        request.rule, access = rule
-        if not (self.report_only or access.report_only):
-            self.judge(request, access)
+        request.rule = rule
+        if not (self.report_only or rule.access.report_only):
+            self.judge(request, rule.access)
             return
         try:
-            self.judge(request, access)
+            self.judge(request, rule.access)
         except RefusalError as refusal:
             if isinstance(refusal, CrossSiteRequestError):
                 request.session = None  # let through, but not as anybody
@@ -286,7 +287,7 @@ class CognitoGateway:
 
     def _refuse(self, request: Request, refusal: RefusalError) -> WSGIApplication:
         """The one place where a refusal becomes an answer."""
-        request.show(request.session)
+        request.show()
         self._note(request, refusal)
         if isinstance(refusal, AuthorisationRequiredError) and not request.is_bearer:
             max_auth_age = refusal.max_auth_age
@@ -377,7 +378,7 @@ class CognitoGateway:
             status=status,
             method=request.method,
             path=request.environ.get("PATH_INFO", ""),
-            rule=request.rule,
+            rule=request.rule.key if request.rule else "none",
             reason=refusal.reason,
             reference=refusal.reference,
             sub=request.session.sub if request.session else None,
@@ -414,6 +415,11 @@ def _level_of(refusal: RefusalError) -> int:
     if isinstance(refusal, AuthorisationRequiredError):
         return logging.INFO  # every visit begins so
     return logging.WARNING
+
+
+def _tails(path: str) -> Iterator[str]:
+    """What is left of a path where the application may be mounted on a part of it."""
+    return (path[start:] for start, character in enumerate(path) if character == "/")
 
 
 def _check_together(

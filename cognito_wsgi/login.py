@@ -321,7 +321,7 @@ class SignIn:
         if not _STATE.fullmatch(state):
             return None
         name = self._set.login_name(state)
-        known = self._open_login(name, cookies.find(name), now)
+        known = self._open_login(name, cookies.get(name), now)
         if known is None or not hmac.compare_digest(known.login.state, state):
             return None
         return known

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from .cookies import CookieSet
+    from .rules import MatchedRule
     from .session import Session
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 §9.2.1
@@ -33,8 +34,8 @@ class Request:
     spoilt_cookies: tuple[str, ...] = ()
     #: Whether it comes back from Cognito.
     is_callback = False
-    #: The rule that decided, for the log.
-    rule = "none"
+    #: What decided, for the log.
+    rule: MatchedRule | None = None
 
     def __init__(self, environ: WSGIEnvironment, cookie_set: CookieSet) -> None:
         self.environ = environ
@@ -42,18 +43,16 @@ class Request:
         self.method: str = environ.get("REQUEST_METHOD", "GET").upper()
         #: Whether it may change something. An upgrade is a GET that opens a way to do so.
         self.is_unsafe = self.method not in SAFE_METHODS or "HTTP_UPGRADE" in environ
-        script_name: str = environ.get("SCRIPT_NAME", "")
-        self.script_name = script_name and script_name.encode("latin-1", "replace").decode("utf-8", "replace")
         header = environ.get("HTTP_COOKIE", "")
-        self.cookies = cookie_set.read(header)
-        if self.cookies.rest is None:  # the application gets its own cookies alone
-            del environ["HTTP_COOKIE"]
-        elif self.cookies.rest is not header:
-            environ["HTTP_COOKIE"] = self.cookies.rest
+        self.cookies, others = cookie_set.read(header)
+        if others is not header:  # the application gets its own cookies alone
+            environ["HTTP_COOKIE"] = others
+            if not others:
+                del environ["HTTP_COOKIE"]
 
-    def show(self, session: Session | None) -> None:
+    def show(self) -> None:
         """Write the gateway's keys of the environ over whatever stood there (design.md §5)."""
-        environ = self.environ
+        environ, session = self.environ, self.session
         if session is None:
             environ["cognito.claims"] = None
             environ["cognito.user_info"] = None
@@ -68,6 +67,12 @@ class Request:
         environ["cognito.access_token"] = session.access_token
         environ["REMOTE_USER"] = session.remote_user
         environ["AUTH_TYPE"] = "Cognito"
+
+    @property
+    def script_name(self) -> str:
+        """Where the application is mounted, decoded; "" for the root of the site."""
+        script_name: str = self.environ.get("SCRIPT_NAME", "")
+        return script_name.encode("latin-1", "replace").decode("utf-8", "replace")
 
     @property
     def is_cross_site(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from difflib import get_close_matches
@@ -191,19 +192,14 @@ class RouteRules:
         self.default = _parse_default(default, problems)
         url_map = Map()  # knows the converters, never matches
         url_map.converters.update(_check_converters({} if converters is None else converters, problems))
-        self._root = _Node()
+        builder = _Builder()
+        self._root = builder.root
         self._parsed: dict[str, ParsedKey] = {}
         turns: dict[str, list[_Turn]] = {}
-        accesses: dict[
-            Access, Access
-        ] = {}  # equal ones are kept once: many rules share few, and find them in the cache
         for key, value in rules.items():
             try:
                 parsed = parse_key(key, url_map)
-                access = parse_access(value)
-                if access.where is None:  # a function may be anything, and refuse to be looked up
-                    access = accesses.setdefault(access, access)
-                turns[key] = _enter(self._root, parsed, MatchedRule(key, access))
+                turns[key] = builder.enter(parsed, key, parse_access(value))
             except ConfigurationError as error:
                 problems += [f"rule {key!r}: {problem}" for problem in error.problems]
             else:
@@ -229,9 +225,9 @@ class RouteRules:
 
         Raises BadRequestError where a converter of the application's own breaks on the path.
         """
-        segments = path.split("/")  # the first is the nothing before the first slash
-        end = len(segments) - (segments[-1] == "")  # a trailing slash makes no other page
-        return self._root.find(segments, 1, end, method) or self.default
+        segments = path[1:].split("/")
+        end = len(segments) - path.endswith("/")  # a trailing slash makes no other page
+        return self._root.find(segments, end, method) or self.default
 
     def _find_unreachable(self, keys: Iterable[str]) -> Iterator[str]:
         mentioned = {method for parsed in self._parsed.values() for method in parsed.methods}
@@ -294,7 +290,7 @@ class _Terms:
     __slots__ = ("by_method", "otherwise")
 
     def __init__(self) -> None:
-        self.by_method: dict[str, MatchedRule] = {}
+        self.by_method: dict[str, MatchedRule] | None = None
         self.otherwise: MatchedRule | None = None
 
     def add(self, methods: tuple[str, ...], rule: MatchedRule) -> None:
@@ -303,6 +299,7 @@ class _Terms:
                 raise ConfigurationError([f"says the same as rule {self.otherwise.key!r}; keep one of them"])
             self.otherwise = rule
         for method in methods:
+            self.by_method = self.by_method or {}
             if method in self.by_method:
                 raise ConfigurationError(
                     [f"{method} is in rule {self.by_method[method].key!r} already; keep one of them"]
@@ -310,7 +307,7 @@ class _Terms:
             self.by_method[method] = rule
 
     def find(self, method: str) -> MatchedRule | None:
-        if self.by_method:
+        if self.by_method is not None:
             if found := self.by_method.get(method):
                 return found
             if method == "HEAD" and (found := self.by_method.get("GET")):
@@ -318,43 +315,60 @@ class _Terms:
         return self.otherwise
 
 
+#: Shared by all places without any: they are most of them, and what is small is found in the processor's cache.
+_NO_CHILDREN: dict[str, _Node] = {}
+_NO_EDGES: list[_Edge] = []
+
+
 class _Node:
     """A place in the tree."""
 
-    __slots__ = ("beneath", "edges", "edges_by_text", "here", "static")
+    __slots__ = ("beneath", "depth", "edges", "here", "parent", "static")
 
-    def __init__(self) -> None:
-        self.static: dict[str, _Node] = {}
-        self.edges: list[_Edge] = []
-        self.edges_by_text: dict[str, list[_Edge]] = {}  # for the building alone
+    def __init__(self, parent: _Node | None = None) -> None:
+        #: The place above, if literal text leads from there to here, and how many such places there are.
+        self.parent = parent
+        self.depth: int = parent.depth + 1 if parent else 0
+        self.static = _NO_CHILDREN
+        self.edges = _NO_EDGES
         self.here: _Terms | None = None  # rules that end at this very path
         self.beneath: _Terms | None = None  # those of them that cover what lies beneath, too
 
-    def find(self, segments: list[str], index: int, end: int, method: str) -> MatchedRule | None:
-        """The most specific rule for the segments from ``index`` on, depth first as Werkzeug walks.
+    def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
+        """The most specific rule for some segments, depth first as Werkzeug walks.
 
         ``end``: the number of segments, without the nothing behind a trailing slash.
         """
-        if index >= end:
-            return None if self.here is None else self.here.find(method)
-        child = self.static.get(segments[index])
-        if child is not None and (found := child.find(segments, index + 1, end, method)):
-            return found
-        for edge in self.edges:
-            if found := edge.find(segments, index, end, method):
+        node = self
+        for segment in segments:
+            child = node.static.get(segment)
+            if child is None:
+                break
+            node = child
+        place: _Node | None = node
+        if node.depth >= end:
+            if node.here is not None and (found := node.here.find(method)):
                 return found
-        return None if self.beneath is None else self.beneath.find(method)
+            place = node.parent
+        while place is not None:  # and back up again, as long as nothing fits
+            for edge in place.edges:
+                if found := edge.find(segments[place.depth :], end - place.depth, method):
+                    return found
+            if place.beneath is not None and (found := place.beneath.find(method)):
+                return found
+            place = place.parent
+        return None
 
 
 class _Edge:
     """A part of a rule with converters in it, and where it leads."""
 
-    __slots__ = ("_patterns", "_step", "node", "part")
+    __slots__ = ("_patterns", "_step", "node", "weight")
 
-    def __init__(self, part: Part) -> None:
-        self.part = part
+    def __init__(self, patterns: list[_Pattern], weight: tuple[Any, ...]) -> None:
+        self.weight = weight
         self.node = _Node()
-        self._patterns = [_compile(run) for run in part.runs]
+        self._patterns = patterns
         #: The pattern, if the part is always one segment.
         self._step = self._patterns[0] if type(self._patterns[0]) is _Pattern else None
 
@@ -363,17 +377,18 @@ class _Edge:
         """Whether a trailing slash could be read as this, with nothing for its value."""
         return self._patterns[-1].matches("")
 
-    def find(self, segments: list[str], index: int, end: int, method: str) -> MatchedRule | None:
+    def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
         if self._step is not None:
-            if self._step.takes(segments[index]):
-                return self.node.find(segments, index + 1, end, method)
+            if self._step.takes(segments[0]):
+                return self.node.find(segments[1:], end - 1, method)
             return None
-        places = {index}
+        places = {0}
         for pattern in self._patterns:
             places = pattern.find_ends(segments, places)
             if not places:
                 return None
-        return self.node.find(segments, max(places), end, method)  # all else lies beneath
+        last = max(places)
+        return self.node.find(segments[last:], end - last, method)  # all else lies beneath
 
 
 class _Turn(NamedTuple):
@@ -391,47 +406,73 @@ class _Turn(NamedTuple):
 _MANY_EDGES = 100
 
 
-def _enter(root: _Node, parsed: ParsedKey, rule: MatchedRule) -> list[_Turn]:
-    node = root
-    edge = None
-    turns = []
-    for part in parsed.parts:
-        if part.literal is not None:
-            edge = None
-            node = node.static.setdefault(part.literal, _Node())
-        else:
-            edge = _find_or_add_edge(node, part)
-            turns.append(_Turn(node, edge))
-            node = edge.node
-    if edge is not None and edge.may_be_nothing:
-        raise ConfigurationError(
-            [
-                "its last converter takes the empty text, too, so that more than one rule could mean the path "
-                "without it; leave the converter out: a rule covers all beneath it"
-            ]
-        )
-    node.here = node.here or _Terms()
-    node.here.add(parsed.methods, rule)
-    if not rule.access.exact and parsed.parts:  # "/" covers the root page alone
-        node.beneath = node.beneath or _Terms()
-        node.beneath.add(parsed.methods, rule)
-    return turns
+class _Builder:
+    """Enters rules into a tree. What is equal in many rules is kept once, and so stays in the processor's cache."""
+
+    def __init__(self) -> None:
+        self.root = _Node()
+        self._edges: dict[tuple[_Node, int], _Edge] = {}
+        self._patterns: dict[str, list[tuple[Part, list[_Pattern]]]] = {}
+        self._accesses: dict[Access, Access] = {}
+
+    def enter(self, parsed: ParsedKey, key: str, access: Access) -> list[_Turn]:
+        if access.where is None:  # a function may be anything, and refuse to be looked up
+            access = self._accesses.setdefault(access, access)
+        rule = MatchedRule(key, access)
+        node = self.root
+        edge = None
+        turns = []
+        for part in parsed.parts:
+            if part.literal is not None:
+                edge = None
+                node = _find_or_add_child(node, part.literal)
+            else:
+                edge = self._find_or_add_edge(node, part)
+                turns.append(_Turn(node, edge))
+                node = edge.node
+        if edge is not None and edge.may_be_nothing:
+            raise ConfigurationError(
+                [
+                    "its last converter takes the empty text, too, so that more than one rule could mean the path "
+                    "without it; leave the converter out: a rule covers all beneath it"
+                ]
+            )
+        node.here = node.here or _Terms()
+        node.here.add(parsed.methods, rule)
+        if not access.exact and parsed.parts:  # "/" covers the root page alone
+            node.beneath = node.beneath or _Terms()
+            node.beneath.add(parsed.methods, rule)
+        return turns
+
+    def _find_or_add_edge(self, node: _Node, part: Part) -> _Edge:
+        patterns = self._find_or_compile(part)
+        edge = self._edges.get((node, id(patterns)))
+        if edge is None:
+            edge = self._edges[node, id(patterns)] = _Edge(patterns, part.weight)
+            node.edges = node.edges or []
+            node.edges.append(edge)
+        return edge
+
+    def _find_or_compile(self, part: Part) -> list[_Pattern]:
+        same_text = self._patterns.setdefault(part.regex, [])
+        for other, patterns in same_text:
+            if other.takes_the_same_as(part):
+                return patterns
+        patterns = [_compile(run) for run in part.runs]
+        same_text.append((part, patterns))
+        return patterns
 
 
-def _find_or_add_edge(node: _Node, part: Part) -> _Edge:
-    same_text = node.edges_by_text.setdefault(part.regex, [])
-    for edge in same_text:
-        if edge.part.takes_the_same_as(part):
-            return edge
-    edge = _Edge(part)
-    same_text.append(edge)
-    node.edges.append(edge)
-    return edge
+def _find_or_add_child(node: _Node, name: str) -> _Node:
+    if node.static is _NO_CHILDREN:
+        node.static = {}
+    return node.static.setdefault(sys.intern(name), _Node(node))
 
 
 def _sort_edges(node: _Node) -> None:
     """Werkzeug's order; the sort is stable, so ties go to the earlier key."""
-    node.edges.sort(key=lambda edge: edge.part.weight)
+    if len(node.edges) > 1:
+        node.edges.sort(key=lambda edge: edge.weight)
     for child in [*node.static.values(), *(edge.node for edge in node.edges)]:
         _sort_edges(child)
 

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in_header
@@ -124,8 +125,8 @@ class Session:
     def own_claims(self) -> Claims:
         """The access token's claims, a copy that the caller may change."""
         claims = self.access.claims.copy()
-        for name, copy_of in self._copiers:
-            claims[name] = copy_of(claims[name])
+        for name, own in self._copiers:
+            claims[name] = own()
         return claims
 
     def own_user_info(self, now: float) -> Claims | None:
@@ -133,18 +134,18 @@ class Session:
         if self.user_info is None or now >= self.user_info_expires_at:
             return None
         claims = self.user_info.copy()
-        for name, copy_of in self._user_info_copiers:
-            claims[name] = copy_of(claims[name])
+        for name, own in self._user_info_copiers:
+            claims[name] = own()
         return claims
 
 
-_Copiers: TypeAlias = tuple[tuple[str, Callable[[Any], Any]], ...]
+_Copiers: TypeAlias = tuple[tuple[str, Callable[[], Any]], ...]
 
 
 def _copiers(claims: Claims) -> _Copiers:
     """What copies the claims that hold a list or an object, and so could be changed from outside."""
     return tuple(
-        (name, list.copy if _is_flat(value) else _copy_json)
+        (name, value.copy if _is_flat(value) else partial(_copy_json, value))
         for name, value in claims.items()
         if isinstance(value, (list, dict))
     )

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from .config import CognitoConfig
-from .cookies import CookieSet, OwnCookies
+from .cookies import CookieSet
 from .tokens import access_token_hash
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class TestPool:
         for base, token in ((cookie_set.access, access_token), (cookie_set.id, id_token)):
             if token is None:
                 continue
-            for header in cookie_set.store(base, token, max_age=_LIFETIME, cookies=OwnCookies({}, None)):
+            for header in cookie_set.store(base, token, max_age=_LIFETIME, cookies={}):
                 name, _, rest = header.partition("=")
                 client.set_cookie(name, rest.partition(";")[0], domain=host)
 

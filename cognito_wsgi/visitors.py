@@ -69,7 +69,7 @@ class Visitors:
                 return self._sessions.find(
                     request.take_bearer_token(), None, request.now, bearer=True, wait=False
                 )
-            if not request.cookies.values:
+            if not request.cookies:
                 return None
             if request.is_unsafe:
                 self._site.refuse_other_origins(request)

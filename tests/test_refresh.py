@@ -485,7 +485,7 @@ def test_the_same_answer_stores_the_refresh_token_to_go_on_with(user_pool, rotat
 
 def refresh_token_of(house: House) -> str:
     found = house.gateway._visitors._session_cookies.find_refresh_token(
-        OwnCookies(house.cookies, None), time.time()
+        house.cookies, time.time()
     )
     assert found is not None
     return found.token

@@ -25,7 +25,7 @@ from cognito_wsgi.tokens import TokenVerifier
 from .local.visitor import claims_of
 from .visiting import FETCH, NAVIGATION, House, Page, local_config
 
-NOTHING = OwnCookies({}, None)
+NOTHING = {}
 ACCESS, ID, REFRESH = "cognito_access_token", "cognito_id_token", "cognito_refresh_token"
 
 
@@ -274,7 +274,7 @@ class Storing:
         return {name: value for name, _, value in pairs if value}
 
     def sizes(self, kept: dict[str, str]) -> dict[str, int]:
-        came = OwnCookies(kept, None)
+        came = kept
         bases = {ACCESS: self.set.access, ID: self.set.id, REFRESH: self.set.refresh}
         return {name: self.set.size_that_came(came, base) for name, base in bases.items()}
 
@@ -346,7 +346,7 @@ def test_an_id_token_that_is_left_out_is_said_in_the_log(caplog):
 def test_login_cookies_that_are_not_kept_are_deleted():
     storing = Storing()
     session = storing.session(access=1200, id=1200)
-    came = OwnCookies({**LOGINS, "cognito_login_abcdefabcdefabcd": None}, None)
+    came = {**LOGINS, "cognito_login_abcdefabcdefabcd": None}
     keep = dict(list(LOGINS.items())[2:])
     changes = storing.cookies.store(session, None, came, storing.memory.now, logins=keep)
     gone = [*list(LOGINS)[:2], "cognito_login_abcdefabcdefabcd"]
@@ -398,7 +398,7 @@ def test_the_refresh_cookie_holds_the_token(encrypted):
     storing = Storing(refresh_cookie_encrypted=encrypted)
     session = storing.session(access=1200, id=1200)
     stored = storing.store(session, "refresh.token-1", {})
-    found = storing.cookies.find_refresh_token(OwnCookies(stored, None), storing.memory.now)
+    found = storing.cookies.find_refresh_token(stored, storing.memory.now)
     assert found == ("refresh.token-1", session.sub if encrypted else None)
     assert ("refresh.token-1" in str(stored)) is not encrypted
 
@@ -407,19 +407,19 @@ def test_the_refresh_cookie_holds_the_token(encrypted):
 @pytest.mark.parametrize("value", ["", "\xe9", "a\x80b"], ids=["empty", "not UTF-8", "not ASCII"])
 def test_what_no_token_can_be_is_no_refresh_token(encrypted, value):
     storing = Storing(refresh_cookie_encrypted=encrypted)
-    assert storing.cookies.find_refresh_token(OwnCookies({REFRESH: value}, None), storing.memory.now) is None
+    assert storing.cookies.find_refresh_token({REFRESH: value}, storing.memory.now) is None
 
 
 def test_an_encrypted_refresh_cookie_ends_by_its_own_timestamp():
     storing = Storing(refresh_cookie_max_age=100)
-    stored = OwnCookies(storing.store(storing.session(access=1200, id=1200), "token", {}), None)
+    stored = storing.store(storing.session(access=1200, id=1200), "token", {})
     assert storing.cookies.find_refresh_token(stored, storing.memory.now + 100) is not None
     assert storing.cookies.find_refresh_token(stored, storing.memory.now + 101) is None
 
 
 def test_without_refresh_no_refresh_token_is_stored_and_an_old_one_goes():
     storing = Storing(refresh_enabled=False)
-    came = OwnCookies({REFRESH: "r" * 60}, None)
+    came = {REFRESH: "r" * 60}
     session = storing.session(access=1200, id=1200)
     assert set(storing.store(session, "token", {}, came)) == {ACCESS, ID}
     changes = storing.cookies.store(session, "token", came, storing.memory.now, logins={})
