@@ -8,6 +8,8 @@ import json
 import logging
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +41,7 @@ from cognito_wsgi.endpoints import (
 )
 
 from .forging import NOW, POOL, new_key
-from .serving import free_port, served, wait_for
+from .serving import ROOT, free_port, served, wait_for
 
 SECRET = "secret+with/odd=characters0"
 CODE = "0c0de000-0000-4000-8000-000000000000"
@@ -108,6 +110,17 @@ def revoke(client: CognitoClient) -> None:
 
 EVERY_CALL = pytest.mark.parametrize("ask", [exchange, refresh, revoke])
 EVERY_GRANT = pytest.mark.parametrize("ask", [exchange, refresh])
+
+
+def test_start_of_a_worker_loads_neither_an_http_client_nor_cryptography() -> None:
+    """They wait for the first call and the first token: beside Flask, no other package is loaded, and little else."""
+    code = "import sys, flask; before = {*sys.modules}; import cognito_wsgi; print(*{*sys.modules} - before)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    packages = {name.partition(".")[0] for name in loaded}
+    assert packages - sys.stdlib_module_names == {"cognito_wsgi"}
+    assert packages - {"cognito_wsgi"} <= {"queue", "_queue", "concurrent"}
 
 
 # what is sent
