@@ -9,37 +9,15 @@ import re
 import shlex
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from cognito_wsgi import CognitoConfig, CognitoGateway
 from cognito_wsgi.testing import TestPool
 
+from .readme import BLOCKS, README
 from .serving import ROOT
-
-README = (ROOT / "README.md").read_text("utf-8")
-
-
-class Block(NamedTuple):
-    section: str
-    language: str
-    code: str
-
-
-def code_blocks() -> list[Block]:
-    blocks, section = [], "top"
-    for match in re.finditer(
-        r"^## (?P<section>[^\n]+)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$", README, re.M | re.S
-    ):
-        if match["section"]:
-            section = match["section"]
-        else:
-            blocks.append(Block(section, match["language"], match["code"]))
-    return blocks
-
-
-BLOCKS = code_blocks()
 
 
 def table_rows(section: str) -> list[list[str]]:
