@@ -31,7 +31,7 @@ def _code_blocks() -> list[Block]:
 BLOCKS = _code_blocks()
 
 
-def code_of(language: str) -> str:
-    """The code of the one block in this language."""
-    (code,) = [block.code for block in BLOCKS if block.language == language]
+def block_of(language: str, text: str = "") -> str:
+    """The code of the one block in this language that has this text."""
+    (code,) = [block.code for block in BLOCKS if block.language == language and text in block.code]
     return code

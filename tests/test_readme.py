@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import json
 import re
-import shlex
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 from cognito_wsgi import CognitoConfig, CognitoGateway
 from cognito_wsgi.testing import TestPool
 
-from .readme import BLOCKS, README
+from .readme import BLOCKS, README, block_of
 from .serving import ROOT
 
 
@@ -120,46 +119,33 @@ def test_the_contents_lead_to_every_section():
         assert anchor == name.lower().replace(" ", "-")
 
 
-def test_ci_runs_the_test_command_of_the_readme():
-    commands = [block.code.strip() for block in BLOCKS if block.section == "top" and block.language == "sh"]
-    demo, tests = commands
-    assert demo.endswith(".venv/bin/python -m demo")
-    assert tests in (ROOT / ".ci" / "run").read_text("utf-8")
+TESTS = ROOT / "tests"
+SNIPPETS = {path.name: path.read_text("utf-8") for path in (TESTS / "servers/snippets").iterdir()}
+EXAMPLES = [path.read_text("utf-8") for path in (TESTS / "frameworks/examples").rglob("*.py")]
 
 
-PYTHON_COMMANDS = sorted(
-    {
-        match
-        for block in BLOCKS
-        if block.language == "sh"
-        for match in re.findall(r"python -m (?:cognito_wsgi|demo)[\w.]*", block.code)
+def asked_for() -> set[str]:
+    """The code that tests ask ``block_of`` for, to run it."""
+    return {
+        block_of(*map(ast.literal_eval, call.args))
+        for path in set(TESTS.rglob("*.py")) - {Path(__file__)}
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "block_of"
     }
-)
 
 
-@pytest.mark.parametrize("command", PYTHON_COMMANDS)
-def test_every_module_that_the_readme_starts_can_be_started(command):
-    arguments = [sys.executable, *shlex.split(command)[1:], "--help"]
-    assert subprocess.run(arguments, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
+def test_every_block_is_run():
+    """Here, by a test that asks for it, by the servers' and the frameworks' tests; the one with tox by CI."""
+    run = {*asked_for(), *SNIPPETS.values()}
+    run |= {block.code for block in BLOCKS if block.language == "python"}
+    run |= {block.code for block in BLOCKS if any(block.code in example for example in EXAMPLES)}
+    assert [block.code for block in BLOCKS if block.code not in run] == [block_of("sh", "tox")]
+    assert block_of("sh", "tox").strip() in (ROOT / ".ci/run").read_text("utf-8")
 
 
-def test_every_block_says_what_it_is_so_that_it_is_tested():
-    # py and servers' files run in tests/frameworks and tests/servers. The rest is read, not run: js needs a browser, aws an account.
-    read = {"js", "aws", "ini", "nginx", "apache", "gunicorn"}
-    assert {block.language for block in BLOCKS} == {"python", "py", "sh", *read}
-
-
-@pytest.mark.parametrize("snippet", sorted(path.name for path in (ROOT / "tests/servers/snippets").iterdir()))
+@pytest.mark.parametrize("snippet", sorted(SNIPPETS))
 def test_the_servers_are_started_in_the_tests_as_the_readme_says(snippet):
-    assert (ROOT / "tests/servers/snippets" / snippet).read_text("utf-8") in README
-
-
-def test_examples_for_frameworks_are_quoted_from_those_that_are_tested():
-    examples = [path.read_text("utf-8") for path in (ROOT / "tests/frameworks/examples").rglob("*.py")]
-    quoted = [block.code for block in BLOCKS if block.language == "py"]
-    assert quoted
-    for code in quoted:
-        assert any(code in example for example in examples), code
+    assert SNIPPETS[snippet] in [block.code for block in BLOCKS]
 
 
 def test_nothing_is_left_to_be_filled_in():

@@ -8,7 +8,7 @@ from flask import Flask, request
 
 from cognito_wsgi import CognitoGateway
 
-from ..readme import code_of
+from ..readme import block_of
 
 RULES: dict[str, Any] = {
     "/": "public",
@@ -34,7 +34,7 @@ FORM = """<form method="post" action="/notes"><input name="note"><button>Save</b
 #: Runs the README's script on arrival, and once more at the press of a button.
 ORDERS = f"""<button>Load</button>
 <script type="module">
-{code_of("js")}</script>
+{block_of("js")}</script>
 <script>
 document.querySelector("button").onclick = () => {{
   const again = document.createElement("script");
