@@ -7,16 +7,24 @@ import dataclasses
 import inspect
 import json
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from statistics import mean
+from typing import Any, NamedTuple
 
 import pytest
 
 from cognito_wsgi import CognitoConfig, CognitoGateway
+from cognito_wsgi.cli_users import imagine_session
+from cognito_wsgi.cookies import CookieSet, OwnCookies
+from cognito_wsgi.local import LocalUserPool
+from cognito_wsgi.session import SessionCookies, SessionTooLarge
 from cognito_wsgi.testing import TestPool
 
 from .readme import BLOCKS, README, block_of
 from .serving import ROOT
+from .visiting import local_config
 
 
 def table_rows(section: str) -> list[list[str]]:
@@ -146,6 +154,63 @@ def test_every_block_is_run():
 @pytest.mark.parametrize("snippet", sorted(SNIPPETS))
 def test_the_servers_are_started_in_the_tests_as_the_readme_says(snippet):
     assert SNIPPETS[snippet] in [block.code for block in BLOCKS]
+
+
+class Fit(NamedTuple):
+    """Whether a session's cookies have room for the ID token, and whether there can be a session at all."""
+
+    with_id_token: bool
+    signed_in: bool
+
+
+def fit(config: CognitoConfig, groups: int, refresh_token: str) -> Fit:
+    session = imagine_session(
+        config,
+        "ada",
+        groups=[f"{number:020}" for number in range(groups)],
+        scopes=["openid", "email"],
+        user_info={"nonce": "n" * 43},
+    )
+    cookie_set = CookieSet(config)
+    try:
+        stored = SessionCookies(config, cookie_set).store(
+            session, refresh_token, OwnCookies({}, None), time.time(), logins={}
+        )
+    except SessionTooLarge:
+        return Fit(False, False)
+    return Fit(any(cookie.startswith(cookie_set.id) for cookie in stored), True)
+
+
+@pytest.fixture(scope="module")
+def local_pool() -> Iterator[LocalUserPool]:
+    with LocalUserPool() as running:
+        yield running
+
+
+@pytest.mark.parametrize("refresh", [False, True], ids=["without refresh", "with refresh"])
+def test_so_many_groups_fit_and_no_more(refresh, local_pool):
+    refresh_token = local_pool.issue_tokens("bob", client="web")["refresh_token"]
+    pool = TestPool(redirect_url="https://shop.example/callback", logout_url="https://shop.example/")
+    config = pool.config(refresh_enabled=refresh)
+    said = {row[0]: int(row[1 + refresh].removesuffix(" groups")) for row in table_rows("Sessions")[-2:]}
+    for what, is_so in [
+        ("ID token kept up to", lambda fit: fit.with_id_token),
+        ("sign-in possible up to", lambda fit: fit.signed_in),
+    ]:
+        assert is_so(fit(config, said[what], refresh_token)), what
+        assert not is_so(fit(config, said[what] + 1, refresh_token)), what
+
+
+def test_daves_groups_and_his_token_are_as_large_as_the_readme_says(local_pool):
+    count, length, size = re.search(
+        r"dave is in (\d+) with names of (\d+) characters on average:\shis access token takes ([\d.]+) kB",
+        README,
+    ).groups()
+    names = local_pool.users["dave"].groups
+    token = local_pool.issue_tokens("dave", client="web")["access_token"]
+    cookies = CookieSet(local_config(local_pool))
+    assert (len(names), round(mean(map(len, names)))) == (int(count), int(length))
+    assert round(cookies.size(cookies.access, token) / 1000, 1) == float(size)
 
 
 def test_nothing_is_left_to_be_filled_in():
