@@ -94,19 +94,19 @@ class Runner:
         yield from (
             f"fails unbroken: {case}" for case in unbroken if unbroken[case] not in ("passed", "skipped")
         )
+        tried = [each for each in breaks.breaks if match in each.what]
         failed: set[str] = set()
-        for each in breaks.breaks:
-            if match in each.what:
-                noticed, problem = self.try_break(breaks.module, each)
-                failed.update(noticed)
-                print(f"  {each.what}: {problem.partition(chr(10))[0] or show(noticed)}", flush=True)
-                if problem:
-                    yield f"{each.what}: {problem}"
+        for each in tried:
+            noticed, problem = self.try_break(breaks.module, each)
+            failed.update(noticed)
+            print(f"  {each.what}: {problem.partition(chr(10))[0] or show(noticed)}", flush=True)
+            if problem:
+                yield f"{each.what}: {problem}"
         if not match:
             yield from unexplained([case for case in passed if case not in failed], breaks.never)
         tests = {case.partition("[")[0] for case in passed}
         seconds = time.monotonic() - began
-        print(f"  {len(breaks.breaks)} breaks, {len(tests)} tests, {len(passed)} cases, {seconds:.0f} s")
+        print(f"  {len(tried)} breaks, {len(tests)} tests, {len(passed)} cases, {seconds:.0f} s")
 
 
 def show(names: Collection[str]) -> str:
@@ -148,7 +148,8 @@ def main() -> int:
         problems = [
             f"{each.module}: {problem}" for each in lists for problem in runner.try_list(each, options.match)
         ]
-    print("\n" + ("\n".join(problems) or "Every break was noticed, and every test failed once."))
+    content = "Every break was noticed" + ("" if options.match else ", and every test failed once") + "."
+    print("\n" + ("\n".join(problems) or content))
     return 1 if problems else 0
 
 
