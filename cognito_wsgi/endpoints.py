@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urlsplit
 
 from .errors import CognitoError, CognitoWsgiError
 from .events import Events, Outage
-from .forks import importing
+from .forks import importing, run_in_forked_children
 
 if TYPE_CHECKING:
     from requests import Session
@@ -229,7 +229,7 @@ class CognitoClient:
             **({"scope": " ".join(config.scopes)} if config.scopes else {}),
         }
         self._authorize_url = f"{config.authorize_url}?{urlencode(query)}"
-        self._patience = Patience(backs_off_after=2)
+        self._token_health = Health()
         #: Seconds that Cognito's clock was ahead of ours in its last answer, or None before the first.
         self.clock_skew: float | None = None
 
@@ -268,21 +268,12 @@ class CognitoClient:
 
         Raises GrantRefused for ``invalid_grant`` alone: nothing else ends a session. CognitoError for the rest.
         """
-        if self._patience.is_waiting(time.time()):
-            raise unavailable("the token endpoint has failed; waiting before the next try")
-        started = time.time()
         try:
-            answer = self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token})
-        except CognitoError:
-            self._patience.note_failure(started, time.time())
-            raise
+            return self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token})
         except GrantRefused as refused:
-            self._patience.note_success()
             if refused.error != "invalid_grant":
                 raise _operator_mistake(refused.error) from None
             raise
-        self._patience.note_success()
-        return answer
 
     def revoke(self, refresh_token: str) -> None:
         """Make a refresh token worthless (RFC 7009). Raises CognitoError if that could not be done."""
@@ -301,11 +292,18 @@ class CognitoClient:
             raise
 
     def _grant(self, form: dict[str, str]) -> TokenAnswer:
-        with self._reporting_outages("token"):
+        with self._token_health.waiting(), self._reporting_outages("token"):
             return self._ask_for_tokens(form)
 
     def _ask_for_tokens(self, form: dict[str, str]) -> TokenAnswer:
-        answer = self._post(self._config.token_url, form)
+        try:
+            answer = self._post(self._config.token_url, form)
+        except CognitoError as outage:
+            self._token_health.failure = outage.reason
+            raise
+        # Any other status is about this one call, and a visitor may have brought it about.
+        is_failure = answer.status == 429 or answer.status >= 500
+        self._token_health.failure = f"status {answer.status}" if is_failure else None
         if answer.status == 200:
             return _parse_tokens(answer)
         host = urlsplit(self._config.domain).netloc
@@ -336,37 +334,40 @@ class CognitoClient:
             return  # no time that there is
 
 
-class Patience:
-    """When to leave a failing endpoint alone.
+class Health:
+    """What the last call to an endpoint came to, and so who may wait for the next.
 
-    A slow failure buys as long a pause as it took, so that no more than one request in two waits for nothing.
-
-    backs_off_after: so many failures in a row, however quick, buy pauses too, which double up to 10 s and are
-        spread by chance over a fleet; None for no such pauses.
+    failure: why it failed; None if it did not, or there was none yet.
     """
 
-    _SLOW = 2  # seconds
-    _LONGEST = 10.0  # seconds
+    def __init__(self) -> None:
+        self.failure: str | None = None
+        self._start_afresh()
+        run_in_forked_children(self, type(self)._start_afresh)
 
-    def __init__(self, *, backs_off_after: int | None = None) -> None:
-        self._backs_off_after = backs_off_after
-        self.note_success()
+    def _start_afresh(self) -> None:
+        """Who waits in a parent process never leaves off in a forked child."""
+        self._turn = threading.Lock()
 
-    def is_waiting(self, now: float) -> bool:
-        return now < self._until <= now + 60  # a clock set back must not make a pause of hours
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Everybody may wait for an endpoint that is well, and one at a time for one that has failed.
 
-    def note_failure(self, started: float, now: float) -> None:
-        self._failures += 1
-        took = now - started
-        pause = min(took, self._LONGEST) if took >= self._SLOW else 0.0
-        if self._backs_off_after is not None and self._failures > self._backs_off_after:
-            doubled = 0.25 * 2 ** min(self._failures - self._backs_off_after, 10)
-            pause = max(pause, min(doubled, self._LONGEST) * random.uniform(0.5, 1.0))  # noqa: S311 - as above
-        self._until = now + pause if pause else 0.0
+        That one finds out whether it is well again. So no crowd waits for what is slow, and no pause keeps out
+        who comes first after an outage.
 
-    def note_success(self) -> None:
-        self._failures = 0
-        self._until = 0.0
+        Raises CognitoError, at once, for who may not.
+        """
+        failure, turn = self.failure, self._turn
+        if failure is None:
+            yield
+            return
+        if not turn.acquire(blocking=False):
+            raise unavailable(f"not asked, as another request finds out whether this is over: {failure}")
+        try:
+            yield
+        finally:
+            turn.release()
 
 
 def _operator_mistake(error: str) -> CognitoError:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from .endpoints import Patience, call, parse_json_object, unavailable
+from .endpoints import Health, call, parse_json_object, unavailable
 from .errors import CognitoError, ConfigurationError, UnknownKey
 from .events import Events, KeysFetched, Outage
 from .forks import run_in_forked_children
@@ -115,9 +115,7 @@ class KeyStore:
         #: When somebody has to look at the age of the keys again; until then the warm path asks no more.
         self._look_at = 0.0
         self._unknown_kid_at = float("-inf")
-        #: Why the last fetch failed; None if it did not.
-        self._failure: str | None = None
-        self._patience = Patience()
+        self._health = Health()
         self._start_afresh()
         if config.jwks is not None:
             self._keys = self._parse_fixed(config.jwks)
@@ -159,7 +157,7 @@ class KeyStore:
         """
         keys = self.current(now)
         if keys is None:
-            keys = self._first_keys(now, wait=wait)
+            keys = self._first_keys(wait=wait)
         elif kid not in keys and not self.is_fixed:
             keys = self._newest_keys(now, wait=wait)
         if kid not in keys:
@@ -180,12 +178,10 @@ class KeyStore:
             self._begin_fetch()
             return self._keys
 
-    def _first_keys(self, now: float, *, wait: bool) -> KeySet:
+    def _first_keys(self, *, wait: bool) -> KeySet:
         """The keys of a process that has none."""
         with self._lock:
-            fetch = self._under_way if self._patience.is_waiting(now) else self._begin_fetch()
-        if fetch is None:
-            raise unavailable("the key set could not be fetched a moment ago")
+            fetch = self._begin_fetch()
         if not wait:
             raise unavailable("no keys yet; they are being fetched")
         return self._keys_of(fetch)
@@ -200,7 +196,7 @@ class KeyStore:
                 fetch = self._begin_fetch()
         if fetch is not None and wait:
             return self._keys_of(fetch)
-        if self._failure is not None:
+        if self._health.failure is not None:
             raise unavailable("kid is unknown, and the key set could not be fetched a moment ago")
         return self._keys or {}
 
@@ -213,7 +209,7 @@ class KeyStore:
         try:
             thread.start()
         except RuntimeError:  # the system has no thread to give
-            self._failure = "no thread can be had to fetch the keys"
+            self._health.failure = "no thread can be had to fetch the keys"
             done.set()
         else:
             self._under_way = done
@@ -221,9 +217,10 @@ class KeyStore:
 
     def _keys_of(self, fetch: threading.Event) -> KeySet:
         """What a fetch brings. Raises CognitoError, one for each caller: it ends up in his answer."""
-        if not fetch.wait(self._timeout + 5):  # what it calls is over by then
-            raise unavailable("the fetch of the keys did not end")
-        keys, failure = self._keys, self._failure
+        with self._health.waiting():
+            if not fetch.wait(self._timeout + 5):  # what it calls is over by then
+                raise unavailable("the fetch of the keys did not end")
+        keys, failure = self._keys, self._health.failure
         if keys is None or failure is not None:
             raise unavailable(failure or "there are no keys")
         return keys
@@ -234,8 +231,7 @@ class KeyStore:
             keys = self._download()
         except CognitoError as error:
             now = time.time()
-            self._failure = error.reason
-            self._patience.note_failure(started, now)
+            self._health.failure = error.reason
             self._events.emit(Outage(endpoint="jwks", reason=error.reason, seconds=now - started))
         else:
             now = time.time()
@@ -252,8 +248,7 @@ class KeyStore:
                 self._keys = keys
             self._fetched_at = now
             self._look_at = now + REFRESH_AFTER
-        self._failure = None
-        self._patience.note_success()
+        self._health.failure = None
 
     def _download(self) -> KeySet:
         host = urlsplit(self._url).netloc

@@ -78,7 +78,7 @@ class Refresher:
         self._lock = threading.Lock()  # held for a moment, never during a call
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # by refresh token, oldest first
 
-    def refresh(self, refresh_token: str, id_token: str | None, now: float = 0.0) -> Refreshed:
+    def refresh(self, refresh_token: str, id_token: str | None) -> Refreshed:
         """A new session, by this request or by another that bears the same token.
 
         id_token: the old one, kept if Cognito sends none.

@@ -97,7 +97,7 @@ class Visitors:
         """
         id_token = self._set.join(request.cookies, self._set.id)
         try:
-            session, refresh_token = self._refresher.refresh(cookie.token, id_token, request.now)
+            session, refresh_token = self._refresher.refresh(cookie.token, id_token)
         except RefreshRefused as error:
             raise not_signed_in(str(error)) from None
         if {sub, cookie.sub} - {None, session.sub}:

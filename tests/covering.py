@@ -71,6 +71,7 @@ STRING = Converter(
 INT = Converter("int", 50, _is_number(r"\d+"), ("7", "12", "007", "٣"))
 FROM_FIVE = Converter("int(min=5)", 50, _is_number(r"\d+", 5), ("7", "5", "12"))
 PATH = Converter("path", 200, _is_path, ("x", "a/b", "admin/7", "x//y", "7/"))
+KNOWN = Converter("known", 200, lambda text: text in KNOWN_PATHS, KNOWN_PATHS)
 
 CONVERTERS = (
     STRING,
@@ -91,7 +92,7 @@ CONVERTERS = (
     Converter('any(a,admin,"a b")', 100, lambda text: text in ("a", "admin", "a b"), ("a", "admin", "a b")),
     PATH,
     Converter("even", 100, lambda text: _is_number(r"\d+")(text) and float(text) % 2 == 0, ("12", "10")),
-    Converter("known", 200, lambda text: text in KNOWN_PATHS, KNOWN_PATHS),
+    KNOWN,
 )
 
 #: What stands between two slashes: texts and converters, no two converters side by side.

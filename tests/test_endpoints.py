@@ -8,9 +8,12 @@ import json
 import logging
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -32,14 +35,14 @@ from cognito_wsgi.endpoints import (
     Answer,
     CognitoClient,
     GrantRefused,
-    Patience,
+    Health,
     TokenAnswer,
     call,
     parse_json_object,
 )
 
 from .forging import NOW, POOL, new_key
-from .serving import free_port, served, wait_for
+from .serving import ROOT, free_port, served, wait_for
 
 SECRET = "secret+with/odd=characters0"
 CODE = "0c0de000-0000-4000-8000-000000000000"
@@ -108,6 +111,17 @@ def revoke(client: CognitoClient) -> None:
 
 EVERY_CALL = pytest.mark.parametrize("ask", [exchange, refresh, revoke])
 EVERY_GRANT = pytest.mark.parametrize("ask", [exchange, refresh])
+
+
+def test_start_of_a_worker_loads_neither_an_http_client_nor_cryptography() -> None:
+    """They wait for the first call and the first token: beside Flask, no other package is loaded, and little else."""
+    code = "import sys, flask; before = {*sys.modules}; import cognito_wsgi; print(*{*sys.modules} - before)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    packages = {name.partition(".")[0] for name in loaded}
+    assert packages - sys.stdlib_module_names == {"cognito_wsgi"}
+    assert packages - {"cognito_wsgi"} <= {"queue", "_queue", "concurrent"}
 
 
 # what is sent
@@ -445,89 +459,137 @@ def test_date_that_is_none_tells_nothing(date: bytes) -> None:
     assert skew_after(date) is None
 
 
-# back-off
+# an endpoint that fails
+
+FAILURES: dict[str, Callable[[], Response]] = {
+    "429": lambda: Response(status=429),
+    "500": lambda: Response(status=500),
+    "503": lambda: Response(status=503),
+    "600": lambda: Response(status=600),
+    "no whole answer": lambda: Response(b" " * (MAX_ANSWER_SIZE + 1)),
+}
+#: Whatever else an endpoint says is about the one call. (Visitors could bring it about, to the harm of others.)
+NO_FAILURES: dict[str, Callable[[], Response]] = {
+    "tokens": lambda: json_answer(TOKENS),
+    "a dead token": lambda: json_answer({"error": "invalid_grant"}, 400),
+    "a refused client": lambda: json_answer({"error": "invalid_client"}, 401),
+    "a firewall's page": lambda: Response("<h1>403 Forbidden", 403),
+    "404": lambda: Response(status=404),
+    "499": lambda: Response(status=499),
+    "a redirect": lambda: Response(status=302, headers={"Location": "/elsewhere"}),
+    "garbage": lambda: Response("{"),
+}
 
 
-@pytest.mark.parametrize(
-    ("took", "pause"),
-    [
-        pytest.param(took, pause, id=f"{took} s")
-        for took, pause in [(0, 0), (1.9, 0), (2, 2), (5, 5), (60, 10)]
-    ],
-)
-def test_slow_failure_buys_as_long_a_pause_and_a_quick_one_none(took: float, pause: float) -> None:
-    patience = Patience()
-    for start in (NOW, NOW + 100, NOW + 200, NOW + 300):
-        patience.note_failure(start, start + took)
-        end = start + took
-        assert patience.is_waiting(end) == (pause > 0)
-        assert patience.is_waiting(end + pause - 0.01) == (pause > 0)
-        assert not patience.is_waiting(end + pause)
+def fail(cognito: Cognito, client: CognitoClient, kind: str = "503") -> None:
+    cognito.answer = FAILURES[kind]
+    with pytest.raises(CognitoError):
+        refresh(client)
+    cognito.requests.clear()
 
 
-def pause_after(patience: Patience) -> float:
-    """Seconds, to a hundredth."""
-    return next(n / 100 for n in range(2000) if not patience.is_waiting(NOW + n / 100))
+@contextmanager
+def held_up(cognito: Cognito, client: CognitoClient) -> Iterator[Future[TokenAnswer]]:
+    """A refresh that waits at Cognito as long as the block lasts, and then gets its tokens."""
+    go_on = threading.Event()
+    before = len(cognito.requests)
+    cognito.answer = lambda: json_answer(TOKENS) if go_on.wait(10) else Response(status=504)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(refresh, client)
+        try:
+            wait_for(lambda: len(cognito.requests) > before)
+            yield waiting
+        finally:
+            go_on.set()
 
 
-def test_failures_in_a_row_buy_pauses_that_double_and_differ_by_chance() -> None:
-    longest = [0.0, 0.0, 0.5, 1, 2, 4, 8, 10, 10, 10]
-    seen = []
-    for _ in range(20):
-        patience = Patience(backs_off_after=2)
-        pauses = []
-        for _ in longest:
-            patience.note_failure(NOW, NOW)
-            pauses.append(pause_after(patience))
-        assert all(
-            most / 2 - 0.01 <= pause <= most + 0.01 for pause, most in zip(pauses, longest, strict=True)
-        )
-        seen.append(pauses[-1])
-    assert len(set(seen)) > 5
-    patience.note_success()
-    assert pause_after(patience) == 0
-    patience.note_failure(NOW, NOW)
-    assert pause_after(patience) == 0
-
-
-def test_clock_that_was_set_back_makes_no_pause_of_hours() -> None:
-    patience = Patience()
-    patience.note_failure(NOW, NOW + 5)
-    assert patience.is_waiting(NOW + 6)
-    assert not patience.is_waiting(NOW - 3600)
-
-
-def test_failing_token_endpoint_is_left_alone_for_a_while_and_then_asked_again(
-    cognito: Cognito, client: CognitoClient
+@EVERY_GRANT
+@pytest.mark.parametrize("kind", FAILURES)
+def test_one_call_at_a_time_waits_for_an_endpoint_that_has_failed(
+    cognito: Cognito, client: CognitoClient, ask: Any, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with time_machine.travel(NOW, tick=False) as clock:
-        cognito.answer = lambda: Response(status=503)
-        for _ in range(50):
-            with pytest.raises(CognitoError):
-                refresh(client)
-        assert len(cognito.requests) == 3
-        cognito.answer = lambda: json_answer(TOKENS)
-        with pytest.raises(CognitoError, match="cannot be reached"):
-            refresh(client)
-        assert exchange(client).access_token  # a sign-in does not wait for it
-        clock.shift(1)
-        assert refresh(client).access_token == TOKENS["access_token"]
-        assert len(cognito.requests) == 5
+    fail(cognito, client, kind)
+    caplog.clear()
+    with held_up(cognito, client) as first:
+        for _ in range(10):
+            with pytest.raises(CognitoError) as caught:
+                ask(client)
+            assert "another request finds out" in caught.value.reason
+            assert caught.value.retry_after in range(2, 9)
+        assert not first.done()
+    assert first.result().access_token == TOKENS["access_token"]
+    assert len(cognito.requests) == 1
+    assert caplog.records == []  # no outage is told of for a call that was not made
 
 
-@pytest.mark.parametrize(
-    "answer", [(200, TOKENS), (400, {"error": "invalid_grant"}), (400, {"error": "invalid_client"})]
-)
-def test_endpoint_that_answers_is_not_failing(
-    cognito: Cognito, client: CognitoClient, answer: tuple[int, Any]
+@EVERY_GRANT
+def test_first_call_after_an_outage_is_made_however_long_that_was(
+    cognito: Cognito, client: CognitoClient, ask: Any
 ) -> None:
     with time_machine.travel(NOW, tick=False):
-        for _ in range(5):
-            for status, content in ((503, {}), (503, {}), answer):
-                cognito.answer = lambda status=status, content=content: json_answer(content, status)
-                with suppress(CognitoError, GrantRefused):
-                    refresh(client)
-    assert len(cognito.requests) == 15
+        for _ in range(20):
+            fail(cognito, client)
+        cognito.answer = lambda: json_answer(TOKENS)
+        assert ask(client).access_token == TOKENS["access_token"]
+
+
+@pytest.mark.parametrize("kind", NO_FAILURES)
+def test_endpoint_that_answers_may_be_asked_by_all(
+    cognito: Cognito, client: CognitoClient, kind: str
+) -> None:
+    fail(cognito, client)
+    cognito.answer = NO_FAILURES[kind]
+    with suppress(CognitoError, GrantRefused):
+        exchange(client)
+    with held_up(cognito, client) as first:
+        cognito.answer = lambda: json_answer(TOKENS)
+        assert refresh(client).access_token == TOKENS["access_token"]
+        assert not first.done()
+
+
+def test_endpoint_that_has_not_been_asked_yet_may_be_asked_by_all(
+    cognito: Cognito, client: CognitoClient
+) -> None:
+    with held_up(cognito, client) as first:
+        cognito.answer = lambda: json_answer(TOKENS)
+        assert exchange(client).access_token == TOKENS["access_token"]
+        assert not first.done()
+
+
+def test_call_that_finds_out_nothing_until_its_time_is_up_leaves_that_to_the_next(cognito: Cognito) -> None:
+    client = client_of(cognito, timeout=1)
+    fail(cognito, client)
+    with held_up(cognito, client) as first:
+        with pytest.raises(CognitoError, match="cannot be reached"):
+            refresh(client)
+        assert len(cognito.requests) == 1
+        with pytest.raises(CognitoError):
+            first.result()
+        cognito.answer = lambda: json_answer(TOKENS)
+        assert refresh(client).access_token == TOKENS["access_token"]
+
+
+def test_revocation_is_tried_whatever_the_token_endpoint_does(
+    cognito: Cognito, client: CognitoClient
+) -> None:
+    fail(cognito, client)
+    with held_up(cognito, client) as first:
+        cognito.answer = Response
+        revoke(client)
+        assert not first.done()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_turn_is_over_however_the_call_ends(error: type[BaseException]) -> None:
+    """SystemExit is what a worker meets that is being stopped."""
+    health = Health()
+    health.failure = "status 503"
+    for _ in range(2):
+        with pytest.raises(error), health.waiting():
+            with pytest.raises(CognitoError), health.waiting():
+                raise AssertionError("two at a time")
+            raise error
+    assert health.failure == "status 503"
 
 
 # bounds

@@ -10,7 +10,8 @@ import time
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -558,32 +559,87 @@ def test_ten_thousand_unknown_kids_cost_one_fetch_and_no_memory(
     assert server.calls == 2
 
 
-def test_slow_failure_buys_a_pause_before_the_next_first_fetch(
-    server: KeyServer, store: KeyStore, clock: time_machine.Traveller
+@contextmanager
+def held_up(server: KeyServer, store: KeyStore, kid: str = KID) -> Iterator[Future[Any]]:
+    """A search for a key that waits at the server as long as the block lasts; then all is well."""
+    go_on = threading.Event()
+    before = server.calls
+    server.is_up, server.before_answer = True, lambda: go_on.wait(10)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(find, store, kid)
+        try:
+            wait_for(lambda: server.calls > before)
+            yield waiting
+        finally:
+            go_on.set()
+
+
+@pytest.mark.parametrize("wait", [True, False], ids=["may wait", "may not"])
+def test_one_request_at_a_time_waits_for_a_key_set_that_could_not_be_fetched(
+    server: KeyServer, store: KeyStore, wait: bool
 ) -> None:
     server.is_up = False
-    server.before_answer = lambda: clock.shift(4)  # what a request would have waited
     with pytest.raises(CognitoError):
         find(store)
-    server.is_up = True
-    server.before_answer = lambda: None
-    for _ in range(3):
-        for wait in (True, False):
-            with pytest.raises(CognitoError) as caught:
+    with held_up(server, store) as first:
+        for _ in range(20):
+            with pytest.raises(CognitoError):
                 find(store, wait=wait)
-            assert "a moment ago" in caught.value.reason
-    assert server.calls == 1
-    clock.shift(4)
+        assert not first.done()
+    assert first.result().kid == KID
+    assert server.calls == 2
     assert find(store).kid == KID
 
 
-def test_quick_failure_buys_none(server: KeyServer, store: KeyStore) -> None:
+def test_one_request_at_a_time_waits_for_an_unknown_kid_that_could_not_be_looked_for(
+    server: KeyServer, store: KeyStore, clock: Any
+) -> None:
+    find(store)
     server.is_up = False
-    for _ in range(5):
+    with pytest.raises(CognitoError):
+        find(store, "second")
+    clock.shift(BETWEEN_SEARCHES)
+    server.entries = [GOOD, SECOND]
+    with held_up(server, store, "second") as first:
+        for n in range(20):
+            with pytest.raises(CognitoError):
+                find(store, f"unknown {n}")
+            assert find(store).kid == KID
+        assert not first.done()
+    assert first.result().kid == "second"
+    assert server.calls == 3
+
+
+@pytest.mark.parametrize("is_begun_aside", [False, True], ids=["no fetch", "fetch of one who may not wait"])
+def test_first_request_after_an_outage_is_served_however_long_that_was(
+    server: KeyServer, store: KeyStore, is_begun_aside: bool
+) -> None:
+    server.is_up = False
+    for _ in range(20):
         with pytest.raises(CognitoError):
             find(store)
     server.is_up = True
+    server.before_answer = lambda: time.sleep(0.1)  # time for the one who waits to come
+    if is_begun_aside:
+        with pytest.raises(CognitoError):
+            find(store, wait=False)
     assert find(store).kid == KID
+    assert server.calls == 21
+
+
+def test_outage_that_is_over_holds_up_no_crowd_of_another_day(
+    server: KeyServer, store: KeyStore, clock: Any
+) -> None:
+    server.is_up = False
+    with pytest.raises(CognitoError):
+        find(store)
+    server.is_up = True
+    with suppress(CognitoError):
+        find(store, wait=False)
+    quiet(store)
+    clock.shift(A_DAY)
+    server.before_answer = lambda: time.sleep(0.1)
+    assert {key.kid for key in in_threads(16, lambda: find(store))} == {KID}
 
 
 def test_clock_that_was_set_back_does_not_keep_keys_young(
@@ -708,14 +764,17 @@ with served(lambda origin: server) as url:
         cold = KeyStore(POOL.config(jwks=None, jwks_url=url, timeout=15))
         with cold._lock:
             while_cold = fork(lambda: find(cold).kid == KID)
-    results = [ended_well(child) for child in (while_fetching, while_locked, while_cold)]
+    cold._health.failure = "status 503"
+    with cold._health.waiting():
+        while_failing = fork(lambda: find(cold).kid == KID)
+    results = [ended_well(child) for child in (while_fetching, while_locked, while_cold, while_failing)]
     assert witness.called == 0
 print(results)
 """
 
 
 def test_child_forked_at_a_bad_moment_is_not_stuck() -> None:
-    """While a fetch runs in the parent, and while its lock is held."""
+    """While a fetch runs in the parent, while its lock is held, and while somebody waits who alone may."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING],
         cwd=ROOT,
@@ -724,4 +783,4 @@ def test_child_forked_at_a_bad_moment_is_not_stuck() -> None:
         timeout=60,
         check=False,
     )
-    assert (done.stdout.strip(), done.returncode) == ("[True, True, True]", 0), done.stderr
+    assert (done.stdout.strip(), done.returncode) == ("[True, True, True, True]", 0), done.stderr

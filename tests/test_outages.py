@@ -30,6 +30,7 @@ RULES: dict[str, Any] = {"/public": "public"}
 TIMEOUT = 0.5
 LONG_TIMEOUT = 5
 DAY = 24 * 3600
+PLAIN_REFRESH = {"AWS_COGNITO_REFRESH_FLOW_ENABLED": True, "AWS_COGNITO_REFRESH_COOKIE_ENCRYPTED": False}
 
 
 @pytest.fixture(scope="module")
@@ -341,8 +342,7 @@ def expired(house: House, cognito: LocalUserPool) -> House:
 
 
 def refreshing(cognito: LocalUserPool, trouble: str | None = None) -> House:
-    plain = {"AWS_COGNITO_REFRESH_FLOW_ENABLED": True, "AWS_COGNITO_REFRESH_COOKIE_ENCRYPTED": False}
-    return expired(house_of(cognito, trouble, **plain), cognito)
+    return expired(house_of(cognito, trouble, **PLAIN_REFRESH), cognito)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -359,16 +359,35 @@ def test_refresh_in_an_outage_ends_no_session(cognito: LocalUserPool, trouble: s
     assert cognito.calls["token"] == 3
 
 
-def test_long_outage_is_not_asked_about_by_every_request(cognito: LocalUserPool) -> None:
-    house = refreshing(cognito)
-    cognito.trouble.token = "503"
-    with time_machine.travel(time.time(), tick=False) as clock:
-        for _ in range(50):
-            assert_is_an_outage(house)
-        assert cognito.calls["token"] == 3
-        cognito.trouble.clear()
-        clock.shift(1)
-        assert_is_let_in(house)
+@pytest.mark.parametrize(
+    ("endpoint", "lifetime"),
+    [pytest.param("jwks", DAY, id="keys"), pytest.param("token", -1, id="refresh")],
+)
+def test_outage_holds_one_request_at_a_time_and_the_first_after_it_is_let_in(
+    cognito: LocalUserPool, endpoint: str, lifetime: int
+) -> None:
+    gateway = CognitoGateway(Application(), local_config(cognito, **PLAIN_REFRESH), RULES)
+    visitors = [
+        f"cognito_access_token={lasting_token(cognito, lifetime)}; "
+        f"cognito_refresh_token={cognito.issue_tokens('alice', client='web')['refresh_token']}"
+        for _ in range(10)
+    ]
+    setattr(cognito.trouble, endpoint, "503")
+    for n in range(20):
+        assert ask_gateway(gateway, visitors[n % 10]) == "503 SERVICE UNAVAILABLE"
+    assert cognito.calls[endpoint] == 20
+    cognito.trouble.delay = 1.5
+    setattr(cognito.trouble, endpoint, "slow")
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(ask_gateway, gateway, visitors[0])
+        wait_for(lambda: cognito.calls[endpoint] == 21)
+        for visitor in visitors[1:]:
+            assert ask_gateway(gateway, visitor) == "503 SERVICE UNAVAILABLE"
+        assert not first.done()
+        assert first.result() == "200 OK"
+    assert cognito.calls[endpoint] == 21
+    cognito.trouble.clear()
+    assert {ask_gateway(gateway, visitor) for visitor in visitors} == {"200 OK"}
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -386,7 +405,8 @@ def test_sign_in_that_met_an_outage_is_finished_by_a_reload(cognito: LocalUserPo
     with requests.Session() as http:
         callback = house.go_to_pool(http, house.ask("/private").location, "alice")
     cognito.trouble.token = "503"
-    assert_is_an_outage(house, address=callback)
+    for _ in range(5):
+        assert_is_an_outage(house, address=callback)
     cognito.trouble.clear()
     assert house.ask(callback).status_code == 303
     assert_is_let_in(house)

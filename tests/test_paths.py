@@ -40,6 +40,7 @@ CLEAR = [
     pytest.param("/admin?x", "/admin?x", "/admin?x", id="question mark that was encoded"),
     pytest.param("/admin#x", "/admin#x", "/admin#x", id="fragment on the wire"),
     pytest.param("/admin%2fx", "/admin%2fx", "/admin%2fx", id="encoded twice"),
+    pytest.param("//admin%2fx", "/admin%2fx", "/admin%2fx", id="encoded twice, behind a run"),
     pytest.param("/admin;x=1", "/admin;x=1", "/admin;x=1", id="parameter"),
     pytest.param("/a b", "/a b", "/a b", id="space"),
     pytest.param("/k\xc3\xa4se", "/käse", "/käse", id="UTF-8"),

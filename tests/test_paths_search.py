@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Any, NamedTuple
@@ -28,9 +29,11 @@ from cognito_wsgi.testing import TestPool
 from .covering import (
     CONVERTERS,
     INT,
+    KNOWN,
     OWN_CONVERTERS,
     PATH,
     STRING,
+    Converter,
     CoveringRule,
     Segment,
     find_covering,
@@ -38,7 +41,7 @@ from .covering import (
 )
 
 EXAMPLES = max(300, settings().max_examples)
-REQUESTS = 5  # of each example
+REQUESTS = 20  # of each example
 
 # visitors
 
@@ -147,7 +150,10 @@ SEGMENTS: st.SearchStrategy[Segment] = st.one_of(
     TEXTS.map(lambda text: (text,)),
     st.sampled_from(CONVERTERS).map(lambda converter: (converter,)),
     st.sampled_from(
-        [(STRING,), (INT,), (PATH,), ("x-", STRING), (INT, "-", STRING), (PATH, ".pdf"), ("v", INT)]
+        [
+            *((STRING,), (INT,), (PATH,), (KNOWN,)),
+            *(("x-", STRING), ("v", INT), (PATH, ".pdf"), (INT, "-", STRING), (PATH, "-", PATH)),
+        ]
     ),
 )
 PATHS = st.lists(SEGMENTS, max_size=4).map(tuple)
@@ -185,11 +191,13 @@ def rules_for(draw: st.DrawFn, site: Site) -> CoveringRule:
     """A rule that has to do with the site, and so with the other rules: a route's beginning, more or less."""
     segments: list[Segment] = []
     for segment in draw(st.sampled_from(site.routes)).segments:
-        change = draw(st.sampled_from(["none", "none", "none", "other", "one value", "stop"]))
+        change = draw(st.sampled_from(["none", "none", "none", "akin", "akin", "other", "one value", "stop"]))
         if change == "stop":
             break
         if change == "other":
             segment = draw(SEGMENTS)
+        elif change == "akin":
+            segment = tuple(p if isinstance(p, str) else draw(st.sampled_from(akin_to(p))) for p in segment)
         elif change == "one value":
             segment = (draw(texts_of(segment)).split("/")[0],)
         if segment not in [("",), (".",), ("..",)]:
@@ -202,6 +210,11 @@ def rules_for(draw: st.DrawFn, site: Site) -> CoveringRule:
         draw(st.sampled_from(["public", "authenticated", "deny", ["staff"]])),
         draw(st.sampled_from([False, False, True])),
     )
+
+
+def akin_to(converter: Converter) -> list[Converter]:
+    """Those that take some of the same texts, and perhaps not all."""
+    return [other for other in CONVERTERS if any(map(other.takes, converter.examples))]
 
 
 @st.composite
@@ -224,25 +237,23 @@ class Asked(NamedTuple):
     visitor: str
 
 
-def requests_to(site: Site, rules: list[CoveringRule]) -> st.SearchStrategy[Asked]:
-    """One draw for each: Hypothesis would spend more time on drawing letters than the gateway on judging them."""
+def requests_to(site: Site, rules: list[CoveringRule], random: Random) -> Iterator[Asked]:
+    """All of one seed: Hypothesis would spend more time on drawing letters than the gateway on judging them."""
     ways: list[tuple[Segment, ...]] = [route.segments for route in site.routes]
-    ways += [rule.segments for rule in rules]
     if site.static_path:
         ways.append((*((text,) for text in site.static_path[1:].split("/")), (PATH,)))
-    return st.randoms(use_true_random=True).map(
-        lambda random: Asked(
-            random.choice(METHODS), write_oddly(random, random.choice(ways)), random.choice(VISITORS)
-        )
-    )
+    ways = [*ways, *ways, *(rule.segments for rule in rules)]
+    for _ in range(REQUESTS):
+        way = random.choice(ways)
+        yield Asked(random.choice(METHODS), write_oddly(random, way), random.choice(VISITORS))
 
 
 def write_oddly(random: Random, way: tuple[Segment, ...]) -> str:
     """A PATH_INFO, more or less on the way that a route or a rule goes."""
     texts = ["".join(p if isinstance(p, str) else random.choice(p.examples) for p in part) for part in way]
-    path = "/" + "/".join(texts) + random.choice(["", "", "/", "/x", "//"])
+    path = "/" + "/".join(texts) + random.choice(["", "", "", "/", "/x", "//"])
     path_info = path.encode().decode("latin-1")
-    match random.choice(["as it is", "as it is", "begun", "without slash", "odd", "odd", "slashes"]):
+    match random.choice([*["as it is"] * 5, "begun", "without slash", "odd", "odd", "slashes"]):
         case "begun":
             return random.choice(["/", "//", "///", "x:", "http:", "\\/", "/.", "*"]) + path_info
         case "without slash":
@@ -302,7 +313,7 @@ def test_no_view_is_reached_past_the_rule_that_covers_its_route(data: st.DataObj
     app = site.make_app(ran)
     default = data.draw(st.sampled_from(["public", "authenticated", "deny"]), "default")
     rules, gateway = accepted(
-        data.draw(st.lists(rules_for(site), min_size=1, max_size=6), "rules"),
+        data.draw(st.lists(rules_for(site), min_size=2, max_size=8), "rules"),
         lambda rules: CognitoGateway(app.wsgi_app, config, rules, default=default, converters=OWN_CONVERTERS),
     )
     note(f"rules: {[(rule.key, rule.value) for rule in rules]}, routes: {app.url_map}")
@@ -311,9 +322,8 @@ def test_no_view_is_reached_past_the_rule_that_covers_its_route(data: st.DataObj
         rule = find_covering(rules, method.upper(), path)
         return admits(rule.access if rule else default, visitor)
 
-    requests = requests_to(site, rules)
-    for _ in range(REQUESTS):
-        method, path_info, visitor = data.draw(requests, "request")
+    random = data.draw(st.randoms(use_true_random=True))
+    for method, path_info, visitor in requests_to(site, rules, random):
         environ = environ_of(method, path_info, cookies[visitor])
         ran.clear()
         run_wsgi_app(app.wsgi_app, dict(environ))

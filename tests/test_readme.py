@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import json
 import re
-import shlex
-import subprocess
-import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
 from typing import Any, NamedTuple
 
 import pytest
 
 from cognito_wsgi import CognitoConfig, CognitoGateway
+from cognito_wsgi.cli_users import imagine_session
+from cognito_wsgi.cookies import CookieSet, OwnCookies
+from cognito_wsgi.local import LocalUserPool
+from cognito_wsgi.session import SessionCookies, SessionTooLarge
 from cognito_wsgi.testing import TestPool
 
+from .readme import BLOCKS, README, block_of
 from .serving import ROOT
-
-README = (ROOT / "README.md").read_text("utf-8")
-
-
-class Block(NamedTuple):
-    section: str
-    language: str
-    code: str
-
-
-def code_blocks() -> list[Block]:
-    blocks, section = [], "top"
-    for match in re.finditer(
-        r"^## (?P<section>[^\n]+)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$", README, re.M | re.S
-    ):
-        if match["section"]:
-            section = match["section"]
-        else:
-            blocks.append(Block(section, match["language"], match["code"]))
-    return blocks
-
-
-BLOCKS = code_blocks()
+from .visiting import local_config
 
 
 def table_rows(section: str) -> list[list[str]]:
@@ -142,46 +127,90 @@ def test_the_contents_lead_to_every_section():
         assert anchor == name.lower().replace(" ", "-")
 
 
-def test_ci_runs_the_test_command_of_the_readme():
-    commands = [block.code.strip() for block in BLOCKS if block.section == "top" and block.language == "sh"]
-    demo, tests = commands
-    assert demo.endswith(".venv/bin/python -m demo")
-    assert tests in (ROOT / ".ci" / "run").read_text("utf-8")
+TESTS = ROOT / "tests"
+SNIPPETS = {path.name: path.read_text("utf-8") for path in (TESTS / "servers/snippets").iterdir()}
+EXAMPLES = [path.read_text("utf-8") for path in (TESTS / "frameworks/examples").rglob("*.py")]
 
 
-PYTHON_COMMANDS = sorted(
-    {
-        match
-        for block in BLOCKS
-        if block.language == "sh"
-        for match in re.findall(r"python -m (?:cognito_wsgi|demo)[\w.]*", block.code)
+def asked_for() -> set[str]:
+    """The code that tests ask ``block_of`` for, to run it."""
+    return {
+        block_of(*map(ast.literal_eval, call.args))
+        for path in set(TESTS.rglob("*.py")) - {Path(__file__)}
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "block_of"
     }
-)
 
 
-@pytest.mark.parametrize("command", PYTHON_COMMANDS)
-def test_every_module_that_the_readme_starts_can_be_started(command):
-    arguments = [sys.executable, *shlex.split(command)[1:], "--help"]
-    assert subprocess.run(arguments, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
+def test_every_block_is_run():
+    """Here, by a test that asks for it, by the servers' and the frameworks' tests; the one with tox by CI."""
+    run = {*asked_for(), *SNIPPETS.values()}
+    run |= {block.code for block in BLOCKS if block.language == "python"}
+    run |= {block.code for block in BLOCKS if any(block.code in example for example in EXAMPLES)}
+    assert [block.code for block in BLOCKS if block.code not in run] == [block_of("sh", "tox")]
+    assert block_of("sh", "tox").strip() in (ROOT / ".ci/run").read_text("utf-8")
 
 
-def test_every_block_says_what_it_is_so_that_it_is_tested():
-    # py and servers' files run in tests/frameworks and tests/servers. The rest is read, not run: js needs a browser, aws an account.
-    read = {"js", "aws", "ini", "nginx", "apache", "gunicorn"}
-    assert {block.language for block in BLOCKS} == {"python", "py", "sh", *read}
-
-
-@pytest.mark.parametrize("snippet", sorted(path.name for path in (ROOT / "tests/servers/snippets").iterdir()))
+@pytest.mark.parametrize("snippet", sorted(SNIPPETS))
 def test_the_servers_are_started_in_the_tests_as_the_readme_says(snippet):
-    assert (ROOT / "tests/servers/snippets" / snippet).read_text("utf-8") in README
+    assert SNIPPETS[snippet] in [block.code for block in BLOCKS]
 
 
-def test_examples_for_frameworks_are_quoted_from_those_that_are_tested():
-    examples = [path.read_text("utf-8") for path in (ROOT / "tests/frameworks/examples").rglob("*.py")]
-    quoted = [block.code for block in BLOCKS if block.language == "py"]
-    assert quoted
-    for code in quoted:
-        assert any(code in example for example in examples), code
+class Fit(NamedTuple):
+    """Whether a session's cookies have room for the ID token, and whether there can be a session at all."""
+
+    with_id_token: bool
+    signed_in: bool
+
+
+def fit(config: CognitoConfig, groups: int, refresh_token: str) -> Fit:
+    session = imagine_session(
+        config,
+        "ada",
+        groups=[f"{number:020}" for number in range(groups)],
+        scopes=["openid", "email"],
+        user_info={"nonce": "n" * 43},
+    )
+    cookie_set = CookieSet(config)
+    try:
+        stored = SessionCookies(config, cookie_set).store(
+            session, refresh_token, OwnCookies({}, None), time.time(), logins={}
+        )
+    except SessionTooLarge:
+        return Fit(False, False)
+    return Fit(any(cookie.startswith(cookie_set.id) for cookie in stored), True)
+
+
+@pytest.fixture(scope="module")
+def local_pool() -> Iterator[LocalUserPool]:
+    with LocalUserPool() as running:
+        yield running
+
+
+@pytest.mark.parametrize("refresh", [False, True], ids=["without refresh", "with refresh"])
+def test_so_many_groups_fit_and_no_more(refresh, local_pool):
+    refresh_token = local_pool.issue_tokens("bob", client="web")["refresh_token"]
+    pool = TestPool(redirect_url="https://shop.example/callback", logout_url="https://shop.example/")
+    config = pool.config(refresh_enabled=refresh)
+    said = {row[0]: int(row[1 + refresh].removesuffix(" groups")) for row in table_rows("Sessions")[-2:]}
+    for what, is_so in [
+        ("ID token kept up to", lambda fit: fit.with_id_token),
+        ("sign-in possible up to", lambda fit: fit.signed_in),
+    ]:
+        assert is_so(fit(config, said[what], refresh_token)), what
+        assert not is_so(fit(config, said[what] + 1, refresh_token)), what
+
+
+def test_daves_groups_and_his_token_are_as_large_as_the_readme_says(local_pool):
+    count, length, size = re.search(
+        r"dave is in (\d+) with names of (\d+) characters on average:\shis access token takes ([\d.]+) kB",
+        README,
+    ).groups()
+    names = local_pool.users["dave"].groups
+    token = local_pool.issue_tokens("dave", client="web")["access_token"]
+    cookies = CookieSet(local_config(local_pool))
+    assert (len(names), round(mean(map(len, names)))) == (int(count), int(length))
+    assert round(cookies.size(cookies.access, token) / 1000, 1) == float(size)
 
 
 def test_nothing_is_left_to_be_filled_in():

@@ -184,13 +184,14 @@ def test_published_rs256_signature_is_good_and_no_other_is(
 
 
 @pytest.mark.parametrize(
-    ("header", "claims", "signature", "error"),
+    ("header", "claims", "signature", "error", "reason"),
     [
         pytest.param(
             {"alg": "RS256", "kid": "joe"},
             decode(JOE),
             RFC7515_A2_SIGNATURE,
             InvalidClaim,
+            "iss is another issuer",
             id="its own claims",
         ),
         pytest.param(
@@ -198,6 +199,7 @@ def test_published_rs256_signature_is_good_and_no_other_is(
             access_claims(),
             RFC7515_A2_SIGNATURE,
             InvalidSignature,
+            "signature",
             id="our claims",
         ),
         pytest.param(
@@ -205,14 +207,15 @@ def test_published_rs256_signature_is_good_and_no_other_is(
             access_claims(),
             RFC7515_A2_SIGNATURE,
             UnknownKey,
+            "kid",
             id="our claims, another kid",
         ),
     ],
 )
 def test_published_signature_makes_no_token_good(
-    header: dict[str, str], claims: Any, signature: str, error: type[TokenVerifyError]
+    header: dict[str, str], claims: Any, signature: str, error: type[TokenVerifyError], reason: str
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error, match=reason):
         verifier(jwks=KEYS).verify_access_token(compact(header, claims, decode(signature)), now=NOW)
 
 

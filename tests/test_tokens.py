@@ -403,11 +403,20 @@ def test_aud_of_a_bearer_token_is_its_own_client() -> None:
         )
 
 
-@pytest.mark.parametrize("token", [POOL.machine_token(), ACCESS_TOKEN], ids=["machine", "user"])
-def test_groups_and_scopes_are_what_the_claims_say(token: str) -> None:
-    claims = json.loads(decode(token.split(".")[1]))
-    assert group_names(claims) == tuple(claims.get("cognito:groups", []))
-    assert scope_names(claims) == set(claims["scope"].split())
+@pytest.mark.parametrize(
+    ("changes", "groups", "scopes"),
+    [
+        pytest.param({"cognito:groups": ["b", "a", "c"]}, ("b", "a", "c"), {"openid"}, id="in their order"),
+        pytest.param({"cognito:groups": ...}, (), {"openid"}, id="no groups"),
+        pytest.param({"cognito:groups": [], "scope": "x/read  y"}, (), {"x/read", "y"}, id="two scopes"),
+        pytest.param({"cognito:groups": [], "scope": ...}, (), set(), id="no scope"),
+    ],
+)
+def test_groups_and_scopes_are_what_the_claims_say(
+    changes: dict[str, Any], groups: tuple[str, ...], scopes: set[str]
+) -> None:
+    claims = access_claims(**{"scope": "openid", **changes})
+    assert (group_names(claims), scope_names(claims)) == (groups, scopes)
 
 
 # before any cryptography: with keys that cannot be had the refusal comes all the same
@@ -474,6 +483,7 @@ MALFORMED = {
     "letters that are none of ASCII": "é" + ACCESS_TOKEN[1:],
     "digits that are none of ASCII": ACCESS_TOKEN + "٣",
     "a lone surrogate": ACCESS_TOKEN + "\ud800",
+    "a lone surrogate within": ACCESS_TOKEN.replace(".", ".\ud800", 1),
     "NUL": ACCESS_TOKEN + "\0",
     "a blank before": " " + ACCESS_TOKEN,
     "a line behind": ACCESS_TOKEN + "\n",

@@ -92,9 +92,12 @@ class CognitoServer(AuthorizationServer):  # type: ignore[misc]
 
     def authenticate_client(self, request: Any, methods: Sequence[str], endpoint: str = "token") -> Any:
         try:
-            return super().authenticate_client(request, methods, endpoint)
+            client = super().authenticate_client(request, methods, endpoint)
         except ValueError:  # Basic credentials that are not UTF-8
             raise InvalidClientError from None
+        if client.is_public and "Authorization" in request.headers:  # Authlib would not look at it
+            raise InvalidClientError
+        return client
 
     def handle_error_response(self, request: Any, error: OAuth2Error) -> Response:
         """JSON with the error's code and nothing else; 400, save for an unknown client at revoke."""

@@ -8,13 +8,15 @@
     was = "…"                              # a text that occurs once in the file
     becomes = "…"
 
-    only = ["test_a"]  # where the module is slow: run these tests alone
-    hangs = true       # where a test that does not end is how it is noticed
-    also = [{file = "…", was = "…", becomes = "…"}]  # where one mistake takes more places than one
+and where need be, in the same table,
 
-and, above all breaks, ``never = {"test_a[case]" = "why nothing of ours can make it fail"}``.
+    only = ["test_a"]  # the tests to run, where the module is slow
+    hangs = true       # a test that does not end is how it is noticed
+    also = [{file = "…", was = "…", becomes = "…"}]  # one mistake that takes more places than one
 
-This module is also a plugin of pytest's: it writes down what became of each test.
+and, above all breaks, ``never = {"test_a[case]" = "why no break of ours can make it fail"}``.
+
+This module is a plugin of pytest's, too: it writes down what became of each test.
 """
 
 from __future__ import annotations
@@ -34,6 +36,10 @@ def pytest_configure() -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    outcome = "hung" if "from pytest-timeout" in report.longreprtext else report.outcome
+    if report.passed and report.when != "call":
+        return
+    outcome: str = "not set up" if report.failed and report.when == "setup" else report.outcome
+    if "from pytest-timeout" in report.longreprtext:
+        outcome = "hung"
     with Path(os.environ["BREAKS_REPORT"]).open("a", encoding="utf-8") as file:
-        print(json.dumps([report.nodeid.partition("::")[2], report.when, outcome]), file=file)
+        print(json.dumps([report.nodeid.partition("::")[2], outcome]), file=file)

@@ -1,4 +1,4 @@
-"""The application that the browser visits: a few pages, a form, and a script that fetches."""
+"""The application that the browser visits: a few pages, a form, and the script of the README."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from flask import Flask, request
 
 from cognito_wsgi import CognitoGateway
 
+from ..readme import block_of
+
 RULES: dict[str, Any] = {
     "/": "public",
     "/favicon.ico": "public",
     "/admin": ["admin"],
     "/vault": {"max_auth_age": 60},
+    "/shop": "public",
 }
 
 PAGE = """<!doctype html>
@@ -28,14 +31,17 @@ PAGE = """<!doctype html>
 
 FORM = """<form method="post" action="/notes"><input name="note"><button>Save</button></form>"""
 
-FETCHING = """<button id="load">Load</button> <output id="loaded"></output>
+#: Runs the README's script on arrival, and once more at the press of a button.
+ORDERS = f"""<button>Load</button>
+<script type="module">
+{block_of("js")}</script>
 <script>
-document.getElementById("load").onclick = async () => {
-  const answer = await fetch("/api/me");
-  const fields = await answer.json();
-  if (answer.status === 401) location.assign(fields.login_url);
-  else document.getElementById("loaded").textContent = fields.username;
-};
+document.querySelector("button").onclick = () => {{
+  const again = document.createElement("script");
+  again.type = "module";
+  again.text = document.querySelector("script[type=module]").text;
+  document.body.append(again);
+}};
 </script>"""
 
 
@@ -56,7 +62,7 @@ def create_app(settings: dict[str, Any], **options: Any) -> Flask:
         claims = request.environ["cognito.claims"]
         user_info = request.environ["cognito.user_info"]
         facts = f"<p id=username>{claims['username']}</p><p id=email>{user_info['email']}</p>"
-        return page("Your claims", facts + f"<p id=query>{request.query_string.decode()}</p>" + FETCHING)
+        return page("Your claims", facts + f"<p id=query>{request.query_string.decode()}</p>")
 
     @app.get("/admin")
     def admin() -> str:
@@ -74,9 +80,14 @@ def create_app(settings: dict[str, Any], **options: Any) -> Flask:
     def save_note() -> str:
         return page("Saved", f"<p id=note>{request.form['note']}</p>")
 
-    @app.get("/api/me")
-    def me() -> dict[str, str]:
-        return {"username": request.environ["cognito.claims"]["username"]}
+    @app.get("/orders")
+    @app.get("/shop")
+    def orders() -> str:
+        return page("Orders", ORDERS)
+
+    @app.get("/api/orders")
+    def list_orders() -> list[str]:
+        return ["tea"]
 
     app.wsgi_app = CognitoGateway(app.wsgi_app, app.config, RULES, **options)  # type: ignore[method-assign]
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request
 
 from ..serving import served
 
@@ -153,16 +153,35 @@ def test_a_callback_of_another_browser_is_refused(chromium, tab, site):
         assert other.cookies(site) == []
 
 
-def test_a_script_learns_where_to_sign_in_and_comes_back_to_its_page(tab, context, site, pool):
-    sign_in(tab, f"{site}/claims")
-    tab.get_by_role("button", name="Load").click()
-    expect(tab.locator("#loaded")).to_have_text("alice")
-    context.clear_cookies(name="cognito_access_token")
-    context.clear_cookies(name="cognito_refresh_token")
-    tab.get_by_role("button", name="Load").click()
-    tab.wait_for_url(f"{site}/claims")  # by way of the pool, whose own session is alive
-    tab.get_by_role("button", name="Load").click()
-    expect(tab.locator("#loaded")).to_have_text("alice")
+def test_the_readmes_script_leads_to_the_sign_in_and_back_once_the_session_is_over(tab, context, site, pool):
+    orders, load = f"{site}/api/orders", tab.get_by_role("button", name="Load")
+    with tab.expect_response(orders) as on_arrival:
+        sign_in(tab, f"{site}/orders?page=2")
+    with tab.expect_response(orders) as signed_in:
+        load.click()
+    assert (on_arrival.value.status, signed_in.value.status) == (200, 200)
+    assert tab.url == f"{site}/orders?page=2"
+    context.clear_cookies()
+    with tab.expect_response(orders) as signed_out:
+        load.click()
+    assert signed_out.value.status == 401
+    tab.wait_for_url(f"{pool.domain}/login?**")
+    with tab.expect_response(orders) as back_again:
+        fill_form(tab, "alice")
+    assert back_again.value.status == 200
+    assert tab.url == f"{site}/orders?page=2"
+
+
+def test_the_readmes_script_on_a_public_page_asks_a_stranger_to_sign_in(tab, site, pool):
+    orders = f"{site}/api/orders"
+    with tab.expect_response(orders) as stranger:
+        tab.goto(f"{site}/shop?item=7")
+    assert stranger.value.status == 401
+    tab.wait_for_url(f"{pool.domain}/login?**")
+    with tab.expect_response(orders) as user:
+        fill_form(tab, "bob")
+    assert user.value.status == 200
+    assert tab.url == f"{site}/shop?item=7"
 
 
 def test_an_expired_session_is_renewed_without_the_user_noticing(tab, context, site, pool):

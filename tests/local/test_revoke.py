@@ -39,6 +39,14 @@ class TestRevoke:
             assert visitor.revoke(token).status_code == 200
             assert visitor.refresh(token).status_code == 400
 
+    def test_a_public_client_that_sends_a_secret_is_refused(self, pool: LocalUserPool) -> None:
+        with Visitor(pool, "public") as visitor:
+            token = pool.issue_tokens("alice", client="public")["refresh_token"]
+            body = {"token": token, "client_id": visitor.client.client_id}
+            response = post(f"{pool.domain}/oauth2/revoke", body, auth=(visitor.client.client_id, "x" * 24))
+            assert (response.status_code, response.json()) == (401, {"error": "invalid_client"})
+            assert visitor.refresh(token).status_code == 200
+
     def test_leaves_a_token_of_another_client_alone(self, pool: LocalUserPool, visitor: Visitor) -> None:
         token = pool.issue_tokens("alice", client="web")["refresh_token"]
         with Visitor(pool, "other") as stranger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -107,11 +108,17 @@ class TestClientAuthentication:
             tokens = visitor.redeem(visitor.code()).json()
             assert visitor.refresh(tokens["refresh_token"]).status_code == 200
 
-    def test_a_public_client_that_sends_a_secret_is_refused(self, pool: LocalUserPool) -> None:
+    @pytest.mark.parametrize("place", ["body", "header", "header without client_id in the body"])
+    def test_a_public_client_that_sends_a_secret_is_refused(self, pool: LocalUserPool, place: str) -> None:
         with Visitor(pool, "public") as visitor:
-            client_id = visitor.client.client_id
-            response = self.post(pool, visitor, client_id=client_id, client_secret="x" * 24)
-        assert_refused(response, "invalid_client")
+            client_id, secret = visitor.client.client_id, "x" * 24
+            body = {"client_id": client_id} if place != "header without client_id in the body" else {}
+            if place == "body":
+                response = self.post(pool, visitor, **body, client_secret=secret)
+            else:
+                basic = b"Basic " + base64.b64encode(f"{client_id}:{secret}".encode())
+                response = self.post(pool, visitor, {"Authorization": basic}, **body)
+            assert_refused(response, "invalid_client")
 
     @pytest.mark.parametrize(
         "credentials",

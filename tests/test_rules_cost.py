@@ -1,0 +1,78 @@
+"""What the route map costs: hostile paths take no time, many rules hardly any (design.md §9)."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from cognito_wsgi import RouteRules
+
+HOSTILE = {
+    "one text": "/x" * 4000,
+    "numbers": "/1" * 4000,
+    "endings": "/a.pdf" * 1300,
+    "nearly endings": "/a.pd" * 1600,
+    "dashes": "/" + "-" * 8000,
+    "slashes": "/x" + "/" * 8000,
+    "a long number": "/" + "9" * 8000,
+    "a long segment": "/" + "x" * 8000,
+}
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=name) for name, path in HOSTILE.items()])
+def test_a_hostile_path_takes_no_noticeable_time(path):
+    """Each of these takes a backtracking regular expression seconds to minutes."""
+    keys = [
+        "/<path:a>/x/<path:b>",
+        "/<path:a>/x/<path:b>/x/<path:c>/y",
+        "/<path:a>/<int(min=5):n>/<path:b>/z",
+    ]
+    keys += ["/<path:a>.pdf", "/<path:a>-<int(min=5):n>", "/<a>-<b>-<c>/x", "/<int(max=9):n>", "/<float:f>/x"]
+    rules = RouteRules(dict.fromkeys(keys, "deny"))
+    start = time.process_time()
+    rules.match("GET", path)
+    assert time.process_time() - start < 0.25
+
+
+MANY = {
+    "text": {f"/area{n}/page": ["staff"] for n in range(10_000)},
+    "numbers": {f"/area{n}/<int:number>/edit": ["staff"] for n in range(10_000)},
+    "methods": {
+        f"{m} /area{n}/<name>": ["staff"] for n in range(2500) for m in ("GET", "POST", "PUT", "PATCH")
+    },
+    "below one variable, beside another": {
+        "/<int:n>/x": "public",
+        **{f"/<name>/page{n}": ["staff"] for n in range(9999)},
+    },
+    "prefixes": {f"/user{n}-<name>": ["staff"] for n in range(1000)},
+}
+
+
+untraced = pytest.mark.skipif(
+    sys.gettrace() is not None, reason="coverage or a debugger takes most of the time"
+)
+
+
+@untraced
+@pytest.mark.parametrize("rules", [pytest.param(rules, id=name) for name, rules in MANY.items()])
+def test_ten_thousand_rules_are_built_within_two_seconds(rules):
+    start = time.process_time()
+    assert len(RouteRules(rules).keys) == len(rules)
+    assert time.process_time() - start < 2
+
+
+@untraced
+def test_ten_thousand_rules_are_asked_as_fast_as_ten():
+    many = MANY["numbers"]
+    large, small = RouteRules(many), RouteRules(dict(list(many.items())[:10]))
+
+    def seconds(rules: RouteRules) -> float:
+        start = time.process_time()
+        for _ in range(2000):
+            rules.match("GET", "/area7/12/edit/more")
+        return time.process_time() - start
+
+    best = min((seconds(large), seconds(small)) for _ in range(5))
+    assert best[0] < 1.5 * best[1] + 0.005
