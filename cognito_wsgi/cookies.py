@@ -49,7 +49,6 @@ class CookieSet:
         }
         self._later_pieces = {base: frozenset(names[1:]) for base, names in self._pieces.items()}
         self._any_later_piece = frozenset().union(*self._later_pieces.values())
-        self._openings = [(base, base + "=") for base in self._pieces]
         self._known = frozenset(name for names in self._pieces.values() for name in names)
         self._login = config.cookie_prefix + _LOGIN_NAME
         self._is_login = re.compile(re.escape(self._login) + "[0-9a-f]{16}").fullmatch
@@ -64,25 +63,6 @@ class CookieSet:
         cookies: OwnCookies = {}
         if _MARK not in header:
             return cookies, header
-        # Browsers send what was set first first, so ours come in this order. str.find jumps over the kilobytes of
-        # a token, where str.split looks at each character; nothing else of a signed-in request took as long.
-        others: list[str] = []
-        end = 0
-        for name, opening in self._openings:
-            start = header.find(opening, end)
-            if start >= 0 and (start == 0 or header.startswith("; ", start - 2)):
-                others.append(header[end:start])
-                end = header.find(";", start)
-                if end < 0:
-                    end = len(header)
-                cookies[name] = header[start + len(opening) : end].strip(_SPACE)
-        others.append(header[end:])
-        if cookies:
-            header = "".join(others).strip(" \t;")
-        return cookies, self._read_others(header, cookies) if _MARK in header else header
-
-    def _read_others(self, header: str, cookies: OwnCookies) -> str:
-        """Whatever else is or looks like a cookie of ours, taken out of a header into ``cookies``."""
         others: list[str] = []
         others_have_mark = False
         for cookie in header.split(";"):
@@ -91,14 +71,16 @@ class CookieSet:
                 continue
             name, _, value = cookie.partition("=")
             name = name.strip(_SPACE)
-            if self._is_own(name):
+            if name in self._known or self._is_login(name):
                 cookies[name] = None if name in cookies else value.strip(_SPACE)
             else:
                 others.append(cookie)
                 others_have_mark = True
         if cookies:
             header = ";".join(others).strip(" \t;")
-        return self._without_lookalikes(header) if others_have_mark else header
+        if others_have_mark:
+            header = self._without_lookalikes(header)
+        return cookies, header
 
     def _is_own(self, name: str) -> bool:
         return name in self._known or self._is_login(name) is not None

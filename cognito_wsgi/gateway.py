@@ -137,9 +137,9 @@ class CognitoGateway:
         path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
         if path in self._own_paths and (endpoint := self.find_endpoint(request, path)):
             return endpoint(request)
-        self._let_in(request, self.find_rule(request, path))
+        self._let_in(request, path)
         if as_it_came != path:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
-            self._let_in(request, self.find_rule(request, as_it_came))
+            self._let_in(request, as_it_came)
         request.show()
         return _with_cookies(self.app, request.set_cookies) if request.set_cookies else self.app
 
@@ -160,22 +160,26 @@ class CognitoGateway:
 
     # the decision
 
-    def _let_in(self, request: Request, rule: MatchedRule) -> None:
+    def _let_in(self, request: Request, path: str) -> None:
         """Return if the rule lets the request in, or only reports; ``request.session`` is the visitor's, if any."""
-        request.rule = rule
-        if not (self.report_only or rule.access.report_only):
-            self.judge(request, rule.access)
+        rule = request.rule = self.find_rule(request, path)
+        access = rule.access
+        if not (self.report_only or access.report_only):
+            self.judge(request, access)
             return
         try:
-            self.judge(request, rule.access)
+            self.judge(request, access)
         except RefusalError as refusal:
             if isinstance(refusal, CrossSiteRequestError):
                 request.session = None  # let through, but not as anybody
             self._note(request, refusal, is_report_only=True)
 
     def judge(self, request: Request, access: Access) -> None:
-        is_preflight = request.method == "OPTIONS" and self._site.is_trusted_preflight(request)
-        if is_preflight and access.allow != "deny":
+        if (
+            request.method == "OPTIONS"
+            and access.allow != "deny"
+            and self._site.is_trusted_preflight(request)
+        ):
             return  # as nobody, on a public path too
         if access.allow == "public":
             request.session = request.session or self._visitors.find_aside(request)
@@ -239,9 +243,7 @@ class CognitoGateway:
         if cookie is None:
             raise not_signed_in("no refresh token")
         session = self._visitors.refresh(request, cookie)
-        return pages.json_answer(
-            {"expires_at": int(session.access.claims["exp"])}, set_cookies=request.set_cookies
-        )
+        return pages.json_answer({"expires_at": int(session.claims["exp"])}, set_cookies=request.set_cookies)
 
     def _sign_out(self, request: Request) -> WSGIApplication:
         """Cookies first, then the refresh token, then Cognito's own session (Cognito: "Logout endpoint")."""

@@ -401,7 +401,7 @@ class SignIn:
 
 def is_recent(session: Session, max_auth_age: int, leeway: int, now: float) -> bool:
     """Whether a person signed in at most so many seconds ago. A token that does not tell, or a machine's, did not."""
-    auth_time = session.access.claims.get("auth_time")
+    auth_time = session.claims.get("auth_time")
     if session.is_machine or isinstance(auth_time, bool) or not isinstance(auth_time, (int, float)):
         return False
     # Cognito counts in whole seconds, and its clock may be a little ahead.

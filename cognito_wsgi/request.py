@@ -26,10 +26,6 @@ class Request:
 
     #: Whether the Authorization header decides, and so no cookie does.
     is_bearer = False
-    #: The visitor's session, once it is found.
-    session: Session | None = None
-    #: ``Set-Cookie`` values for the answer, whoever gives it.
-    set_cookies: Sequence[str] = ()
     #: Names of cookies that are worth nothing; an answer of our own deletes them.
     spoilt_cookies: tuple[str, ...] = ()
     #: Whether it comes back from Cognito.
@@ -39,6 +35,10 @@ class Request:
 
     def __init__(self, environ: WSGIEnvironment, cookie_set: CookieSet) -> None:
         self.environ = environ
+        #: The visitor's session, once it is found.
+        self.session: Session | None = None
+        #: ``Set-Cookie`` values for the answer, whoever gives it.
+        self.set_cookies: Sequence[str] = ()
         self.now = time.time()
         self.method: str = environ.get("REQUEST_METHOD", "GET").upper()
         #: Whether it may change something. An upgrade is a GET that opens a way to do so.
@@ -46,8 +46,9 @@ class Request:
         header = environ.get("HTTP_COOKIE", "")
         self.cookies, others = cookie_set.read(header)
         if others is not header:  # the application gets its own cookies alone
-            environ["HTTP_COOKIE"] = others
-            if not others:
+            if others:
+                environ["HTTP_COOKIE"] = others
+            else:
                 del environ["HTTP_COOKIE"]
 
     def show(self) -> None:

@@ -56,10 +56,11 @@ class Session:
 
     __slots__ = (
         "_copiers",
+        "_key",
         "_user_info_copiers",
         "_user_info_key",
-        "access",
         "access_token",
+        "claims",
         "expires_at",
         "group_set",
         "groups",
@@ -83,8 +84,8 @@ class Session:
         user_info: VerifiedToken | None = None,
         is_id_token_spoilt: bool = False,
     ) -> None:
-        claims = access.claims
-        self.access = access
+        claims = self.claims = access.claims
+        self._key = access.key
         self.access_token = access_token
         self.expires_at = claims["exp"] + leeway
         self.groups = group_names(claims)
@@ -109,14 +110,14 @@ class Session:
 
     @property
     def sub(self) -> str:
-        sub: str = self.access.claims["sub"]
+        sub: str = self.claims["sub"]
         return sub
 
     def is_backed_by(self, keys: KeySet | None) -> bool:
         """Whether the keys that signed the tokens are still the pool's."""
         if keys is None:
             return False
-        for key in (self.access.key, self._user_info_key):
+        for key in (self._key, self._user_info_key):
             if key is not None and keys.get(key.kid) != key:
                 return False
         self.keys = keys
@@ -124,7 +125,7 @@ class Session:
 
     def own_claims(self) -> Claims:
         """The access token's claims, a copy that the caller may change."""
-        claims = self.access.claims.copy()
+        claims = self.claims.copy()
         for name, own in self._copiers:
             claims[name] = own()
         return claims

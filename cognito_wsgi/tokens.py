@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import string
+import sys
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ ALGORITHM = "RS256"
 
 #: Header members that name a key or change what is signed (RFC 7515 §4.1, RFC 7516 §4.1).
 _FORBIDDEN_HEADERS = frozenset({"crit", "jku", "x5u", "x5c", "jwk", "b64", "zip", "enc"})
+_SAME_FOR_MANY = ("iss", "aud", "client_id", "token_use", "scope", "cognito:groups")
 #: Levels of lists and objects in the header or the claims: who copies them later goes down as deep.
 MAX_NESTING = 32
 _BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
@@ -174,7 +176,18 @@ class TokenVerifier:
                 raise TokenNotYetValid(name, "lies in the future")
         if now >= claims["exp"] + self._config.leeway:  # RFC 7519 §4.1.4: "on or after"
             raise TokenExpired(claims)
+        _share_texts(claims)
         return VerifiedToken(claims, key)
+
+
+def _share_texts(claims: Claims) -> None:
+    """Keep one text where many users' tokens say the same: what is remembered of them takes less memory."""
+    for name in _SAME_FOR_MANY:
+        value = claims.get(name)
+        if isinstance(value, str):
+            claims[name] = sys.intern(value)
+        elif isinstance(value, list):
+            claims[name] = [sys.intern(item) if isinstance(item, str) else item for item in value]
 
 
 @functools.lru_cache(maxsize=32)  # a pool has two keys, and a few more while they rotate

@@ -17,7 +17,7 @@ import pytest
 
 from cognito_wsgi import CognitoConfig, CognitoGateway
 from cognito_wsgi.cli_users import imagine_session
-from cognito_wsgi.cookies import CookieSet, OwnCookies
+from cognito_wsgi.cookies import CookieSet
 from cognito_wsgi.local import LocalUserPool
 from cognito_wsgi.session import SessionCookies, SessionTooLarge
 from cognito_wsgi.testing import TestPool
@@ -173,9 +173,7 @@ def fit(config: CognitoConfig, groups: int, refresh_token: str) -> Fit:
     )
     cookie_set = CookieSet(config)
     try:
-        stored = SessionCookies(config, cookie_set).store(
-            session, refresh_token, OwnCookies({}, None), time.time(), logins={}
-        )
+        stored = SessionCookies(config, cookie_set).store(session, refresh_token, {}, time.time(), logins={})
     except SessionTooLarge:
         return Fit(False, False)
     return Fit(any(cookie.startswith(cookie_set.id) for cookie in stored), True)

@@ -21,7 +21,6 @@ from werkzeug.test import Client, TestResponse
 from werkzeug.wsgi import get_input_stream
 
 from cognito_wsgi import CognitoGateway, refresh
-from cognito_wsgi.cookies import OwnCookies
 from cognito_wsgi.endpoints import CognitoClient
 from cognito_wsgi.errors import CognitoError
 from cognito_wsgi.jwks import KeyStore
@@ -484,9 +483,7 @@ def test_the_same_answer_stores_the_refresh_token_to_go_on_with(user_pool, rotat
 
 
 def refresh_token_of(house: House) -> str:
-    found = house.gateway._visitors._session_cookies.find_refresh_token(
-        house.cookies, time.time()
-    )
+    found = house.gateway._visitors._session_cookies.find_refresh_token(house.cookies, time.time())
     assert found is not None
     return found.token
 

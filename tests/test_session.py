@@ -122,11 +122,11 @@ def test_a_session_by_its_id_token_does_not_outlive_the_key_of_that(user_pool):
     house = House(local_config(user_pool))
     house.sign_in("/x")
     session = house.gateway._visitors._sessions.find(house.cookies[ACCESS], house.cookies[ID], time.time())
-    keys = {key.kid: key for key in (session.access.key, session._user_info_key)}
+    keys = {key.kid: key for key in (session._key, session._user_info_key)}
     assert len(keys) == 2
     assert session.is_backed_by(keys)
-    assert not session.is_backed_by({session.access.key.kid: session.access.key})
-    changed = session._user_info_key._replace(n=session.access.key.n)
+    assert not session.is_backed_by({session._key.kid: session._key})
+    changed = session._user_info_key._replace(n=session._key.n)
     assert not session.is_backed_by({**keys, changed.kid: changed})
 
 
@@ -357,7 +357,7 @@ def test_an_id_token_that_is_good_for_nothing_is_not_stored():
     storing = Storing()
     access_token = storing.memory.pool.access_token()
     session = storing.memory.find(access_token, storing.memory.pool.id_token("bob"))
-    came = storing.set.read(f"{ID}={session.id_token}")
+    came, _ = storing.set.read(f"{ID}={session.id_token}")
     changes = storing.cookies.store(session, None, came, storing.memory.now, logins={})
     assert storing.set.delete([ID])[0] in changes
     assert session.id_token not in str(changes)
