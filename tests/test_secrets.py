@@ -150,7 +150,7 @@ class Story:
             SECRET_KEY_FALLBACKS=[OLD_SECRET_KEY],
             AWS_COGNITO_REFRESH_FLOW_ENABLED=True,
             AWS_COGNITO_BEARER_ENABLED=True,
-            AWS_COGNITO_TIMEOUT_SECONDS=0.3,
+            AWS_COGNITO_TIMEOUT_SECONDS=1,
             **overrides,
         )
         with self.watch():
@@ -233,15 +233,18 @@ TROUBLES = ("429", "503", "500", "html", "garbage", "redirect", "empty", "close"
 def tell(story: Story) -> None:
     """A whole session, and all that can fail in it."""
     pool, trouble = story.pool, story.pool.trouble
-    trouble.delay = 1
+    trouble.delay = 1.5
     # before and at sign-in
     story.ask("/claims")
     story.ask("/claims", FETCH)
     story.ask("/claims\\", FETCH)
     callback = story.begin()
     story.ask(callback.replace("state=", "state=x"))
-    code = query_of(callback)["code"]
+    code, cookies = query_of(callback)["code"], story.house.cookies
     story.ask(callback.replace(code, "no-such-code"))  # which uses the state up
+    story.ask(callback)
+    for name, value in cookies.items():
+        story.house.set_cookie(name, value)
     story.ask(callback)
     callback = story.begin()
     story.ask(callback.replace("code=", "code=%20"))
