@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flask import (
     Blueprint,
@@ -44,6 +44,10 @@ def username() -> str | None:
     return (claims.get("username") or claims["client_id"]) if claims else None
 
 
+def no_article() -> NoReturn:
+    abort(404, "There is no such article. It may have been withdrawn.")
+
+
 # ------------------------------------------------------------------ for everyone
 
 
@@ -62,7 +66,7 @@ def articles() -> ResponseReturnValue:
 
 @pages.get("/articles/<int:number>")
 def article(number: int) -> ResponseReturnValue:
-    return render_template("article.html", article=newsroom.find_article(number) or abort(404))
+    return render_template("article.html", article=newsroom.find_article(number) or no_article())
 
 
 @pages.get("/guide")
@@ -137,7 +141,7 @@ def lead() -> ResponseReturnValue:
 def choose_lead() -> ResponseReturnValue:
     number = request.form.get("number", type=int)
     if number is None or not newsroom.choose_lead(number):
-        abort(404)
+        no_article()
     return redirect(url_for("pages.front"), code=303)
 
 
@@ -149,7 +153,7 @@ def admin() -> ResponseReturnValue:
 @pages.post("/admin/articles/<int:number>/withdraw")
 def withdraw(number: int) -> ResponseReturnValue:
     if not newsroom.withdraw(number):
-        abort(404)
+        no_article()
     return redirect(url_for("pages.admin"), code=303)
 
 

@@ -24,10 +24,19 @@ Page = tuple[str, int]
 
 
 def add_pages(app: Flask, state: PoolState, server: CognitoServer) -> None:
+    _add_start(app, state)
     _add_sign_in(app, state, server)
     _add_sign_out(app, state)
-    _add_error_pages(app, server)
+    _add_error_pages(app, state, server)
     app.after_request(_protect_page)
+
+
+def _add_start(app: Flask, state: PoolState) -> None:
+    @app.get("/")
+    def start() -> str:
+        return render_template(
+            "start.html", users=list(state.users.values()), clients=list(state.clients.values())
+        )
 
 
 def _add_sign_in(app: Flask, state: PoolState, server: CognitoServer) -> None:
@@ -79,16 +88,16 @@ def _add_sign_out(app: Flask, state: PoolState) -> None:
         return end_session(state, redirect(f"/login?{authorize_query()}"))
 
 
-def _add_error_pages(app: Flask, server: CognitoServer) -> None:
+def _add_error_pages(app: Flask, state: PoolState, server: CognitoServer) -> None:
     @app.get("/error")
     def error() -> Page:
-        return _error_page(request.args.get("error", "unknown"), 400)
+        return _error_page(state, request.args.get("error", "unknown"), 400)
 
     app.register_error_handler(OAuth2Error, server.refuse)
 
     @app.errorhandler(HTTPException)
     def explain(problem: HTTPException) -> Page:
-        return _error_page(problem.description or problem.name, problem.code or 500)
+        return _error_page(state, problem.description or problem.name, problem.code or 500)
 
 
 def _sign_in_page(state: PoolState, username: str, alert: str = "") -> str:
@@ -111,8 +120,9 @@ def authorize_query() -> str:
     return urlencode(list(request.args.items(multi=True)))
 
 
-def _error_page(problem: str, status: int) -> Page:
-    return render_template("error.html", problem=problem), status
+def _error_page(state: PoolState, problem: str, status: int) -> Page:
+    client = state.find_client(request.args.get("client_id"))
+    return render_template("error.html", problem=problem, client=client), status
 
 
 def _sign_up_problem(state: PoolState, user: User) -> str:

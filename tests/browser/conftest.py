@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from cognito_wsgi import CognitoConfig
 from cognito_wsgi.local import LocalUserPool
+from demo import stage
+from demo.app import create_app as create_newspaper
 
 from ..serving import served
 from .app import create_app
@@ -90,6 +94,19 @@ def site(serve: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="package")
+def newspaper(pool: LocalUserPool) -> Iterator[str]:
+    """The demo."""
+
+    def make(origin: str) -> Flask:
+        app = create_newspaper(CognitoConfig.from_mapping(stage.settings(pool, on_localhost(origin))))
+        app.config.update(LIVE_SECONDS=1, QUIET_SECONDS=0.1)
+        return app
+
+    with served(make) as origin:
+        yield on_localhost(origin)
+
+
+@pytest.fixture(scope="package")
 def strict_site(serve: Callable[..., str]) -> str:
     return serve(AWS_COGNITO_COOKIE_SAMESITE="Strict")
 
@@ -119,7 +136,8 @@ def tab(context: BrowserContext) -> Page:
 
 @pytest.fixture(scope="package")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go, to be looked at."""
-    folder = Path(os.environ.get("TOX_ENV_DIR") or tmp_path_factory.getbasetemp()) / "screenshots"
+    """Where screenshots go, to be looked at: the folder in the environment variable SCREENSHOTS, if there is one."""
+    base = Path(os.environ.get("TOX_ENV_DIR") or tmp_path_factory.getbasetemp())
+    folder = Path(os.environ.get("SCREENSHOTS") or base / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

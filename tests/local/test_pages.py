@@ -31,7 +31,7 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-PAGES = ["/login", "/signup", "/forgotPassword", "/error", "/nowhere"]
+PAGES = ["/", "/login", "/signup", "/forgotPassword", "/error", "/nowhere"]
 
 
 @pytest.fixture(params=PAGES)
@@ -160,6 +160,34 @@ class TestSignUp:
 )
 def test_the_error_page_explains(visitor: Visitor, error: str, explanation: str) -> None:
     assert explanation in visitor.get("/error", error=error).text
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "registered"),
+    [
+        pytest.param("/error", {"error": "redirect_mismatch"}, "callback_urls", id="callback"),
+        pytest.param("/logout", {"logout_uri": "http://localhost:5000"}, "logout_urls", id="sign-out"),
+    ],
+)
+def test_a_mismatch_is_shown_beside_the_registered_addresses(
+    pool: LocalUserPool, visitor: Visitor, path: str, parameters: dict[str, str], registered: str
+) -> None:
+    client = pool.client("web")
+    text = visitor.get(path, client_id=client.client_id, **parameters).text
+    for address in getattr(client, registered):
+        assert f"<li><code>{address}</code></li>" in text
+
+
+def test_the_start_page_shows_users_and_clients(pool: LocalUserPool, visitor: Visitor) -> None:
+    text = visitor.get("/").text
+    for shown in ("alice-password", "100 groups", "<dt>web</dt>", pool.client("web").callback_urls[0]):
+        assert shown in text
+
+
+def test_a_wrong_password_opens_the_list_of_users(visitor: Visitor) -> None:
+    assert "<details>" in visitor.get(visitor.login_path()).text
+    refused = visitor.post(visitor.login_path(), {"username": "bob", "password": "x"})
+    assert "<details open>" in refused.text
 
 
 def test_a_wrong_method_gets_the_error_page(visitor: Visitor) -> None:
