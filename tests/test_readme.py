@@ -14,11 +14,14 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from cognito_wsgi import CognitoConfig, CognitoGateway
 from cognito_wsgi.cli_users import imagine_session
 from cognito_wsgi.cookies import CookieSet
+from cognito_wsgi.events import Event
 from cognito_wsgi.local import LocalUserPool
+from cognito_wsgi.metrics import Metrics
 from cognito_wsgi.session import SessionCookies, SessionTooLarge
 from cognito_wsgi.testing import TestPool
 
@@ -52,7 +55,6 @@ def executed() -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": __name__}
     with pytest.MonkeyPatch.context() as patch:
         for key, value in pool.settings().items():
-            patch.setenv(f"FLASK_{key}", json.dumps(value))
             patch.setenv(key, value if isinstance(value, str) else json.dumps(value))
         for block in BLOCKS:
             if block.language == "python":
@@ -92,12 +94,25 @@ def test_the_own_page_for_a_refusal_is_shown(executed):
 def test_the_metrics_example_shows_denials(executed):
     from werkzeug.test import Client
 
-    site, pool = executed["site"], executed["pool"]
+    site, pool = executed["site"], executed["settings pool"]
     client = Client(site)
     assert client.get("/metrics").status_code == 401
     site.events.flush()
     pool.sign_in(client, scopes=["ops/metrics"])
     assert 'cognito_denials_total{mode="enforced",status="401"} 1.0' in client.get("/metrics").text
+
+
+def test_the_test_of_the_example_passes(executed, cognito_pool, cognito_settings):
+    executed["test_reports_are_for_analysts"](cognito_pool, cognito_settings)
+
+
+def test_the_table_of_events_is_that_of_the_code():
+    registry = CollectorRegistry()
+    Metrics(registry)
+    rows = [row for row in table_rows("Operations") if len(row) == 3]
+    assert {row[0].strip("`") for row in rows} == {event.name for event in Event.__subclasses__()}
+    families = {family.name + "_total" * (family.type == "counter") for family in registry.collect()}
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row[2])} == families
 
 
 def test_the_table_of_settings_is_that_of_the_code():

@@ -57,15 +57,32 @@ def running(script: str, folder: Path, until: str, **env: str) -> Iterator[str]:
 # ------------------------------------------------------------------ the demo
 
 
-@pytest.mark.reader
-@pytest.mark.timeout(300)
-def test_the_first_command_installs_and_starts_the_demo(tmp_path):
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What a reader has cloned, as far as he installs it."""
     for name in ("cognito_wsgi", "demo", "pyproject.toml", "README.md"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
-    with running(block_of("sh", "python -m demo"), tmp_path, until="Stop with Ctrl-C.") as said:
+    return tmp_path
+
+
+@pytest.mark.reader
+@pytest.mark.timeout(300)
+def test_the_first_command_installs_and_starts_the_demo(clone):
+    with running(block_of("sh", "python -m demo"), clone, until="Stop with Ctrl-C.") as said:
         address = re.search(r"^The Harbour Ledger +(\S+)", said, re.M)[1]
         assert "The Harbour Ledger" in requests.get(address, timeout=10).text
+
+
+@pytest.mark.reader
+@pytest.mark.timeout(300)
+def test_the_clone_is_installed_into_an_environment_of_ones_own(clone):
+    install = block_of("sh", "pip install '/path/to/the/clone[local]'").replace(
+        "/path/to/the/clone", str(clone)
+    )
+    script = f"python3 -m venv own; . own/bin/activate; {install} which cognito-wsgi; cognito-wsgi --version"
+    with running(script, clone, until="cognito-wsgi 0") as said:
+        assert str(clone / "own/bin/cognito-wsgi") in said
 
 
 # ------------------------------------------------------------------ an application against the local pool
@@ -91,7 +108,7 @@ def test_an_application_is_protected_against_the_local_pool_step_by_step(tmp_pat
     port = str(free_port())
     users = (ROOT / "cognito_wsgi/local/default.toml").read_text("utf-8").replace(":5000", f":{port}")
     (tmp_path / "users.toml").write_text(users, "utf-8")
-    (tmp_path / "app.py").write_text(block_of("python", "CognitoConfig.from_env()"), "utf-8")
+    (tmp_path / "app.py").write_text(block_of("python", "def front()"), "utf-8")
     start_pool = block_of("sh", "cognito_wsgi.local").replace("8001", "0").rstrip() + " --users users.toml"
     with running(start_pool, tmp_path, until="Ctrl-C stops the pool.") as said:
         exports = re.findall(r"^export (\w+)=(.+)$", said, re.M)
@@ -104,6 +121,8 @@ def test_an_application_is_protected_against_the_local_pool_step_by_step(tmp_pat
             bob = Visitor(address, "bob", password)
             assert bob.sign_in().json()["username"] == "bob"
             assert bob.http.get(address, timeout=10).json()["cognito:groups"] == ["editor"]
+            assert "Sign out" in bob.http.get(f"http://localhost:{port}/logout", timeout=10).text
+            assert bob.http.get(address, allow_redirects=False, timeout=10).status_code == 302
             assert Visitor(address, "carol", "carol-password").sign_in().status_code == 403
 
 
