@@ -140,20 +140,19 @@ class Session:
         return claims
 
 
+_CONTAINERS = frozenset({list, dict})  # JSON makes no others, nor subclasses of these
 _Copiers: TypeAlias = tuple[tuple[str, Callable[[], Any]], ...]
 
 
 def _copiers(claims: Claims) -> _Copiers:
     """What copies the claims that hold a list or an object, and so could be changed from outside."""
-    return tuple(
-        (name, value.copy if _is_flat(value) else partial(_copy_json, value))
-        for name, value in claims.items()
-        if isinstance(value, (list, dict))
-    )
+    return tuple([(name, _copier(value)) for name, value in claims.items() if type(value) in _CONTAINERS])
 
 
-def _is_flat(value: object) -> bool:
-    return isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value)
+def _copier(value: Any) -> Callable[[], Any]:
+    if type(value) is list and _CONTAINERS.isdisjoint(map(type, value)):
+        return value.copy
+    return partial(_copy_json, value)
 
 
 def _copy_json(value: Any) -> Any:

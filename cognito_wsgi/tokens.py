@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import json
 import string
-import sys
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
 Claims: TypeAlias = dict[str, Any]
 
 MAX_TOKEN_LENGTH = 32 * 1024
-#: Seconds that ``iat`` and ``nbf`` may lie ahead: hosts with synchronised clocks still differ by one or two.
+#: Seconds that a clock may be behind: hosts with synchronised clocks still differ by one or two.
 CLOCK_TOLERANCE = 10
 ALGORITHM = "RS256"
 
 #: Header members that name a key or change what is signed (RFC 7515 §4.1, RFC 7516 §4.1).
 _FORBIDDEN_HEADERS = frozenset({"crit", "jku", "x5u", "x5c", "jwk", "b64", "zip", "enc"})
-_SAME_FOR_MANY = ("iss", "aud", "client_id", "token_use", "scope", "cognito:groups")
 #: Levels of lists and objects in the header or the claims: who copies them later goes down as deep.
 MAX_NESTING = 32
+_JSON_SPACE = " \t\r\n"  # RFC 8259 §2
 _BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 _TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 #: What a canonical text may end in, by how far its length is beyond fours: the spare bits are zero.
@@ -75,6 +74,8 @@ class TokenVerifier:
         self._keys = keys
         self._client_ids = frozenset({config.client_id})
         self._bearer_client_ids = frozenset({config.client_id, *config.bearer_client_ids})
+        #: Seconds that ``iat`` and ``nbf`` may lie ahead.
+        self._tolerance = max(CLOCK_TOLERANCE, config.leeway)
 
     def verify_access_token(
         self, token: str, *, now: float, bearer: bool = False, wait: bool = True
@@ -116,9 +117,10 @@ class TokenVerifier:
         parsed = _parse(token)
         claims = parsed.claims
         self._check_common(claims, "id")
-        if _text(claims, "aud") != self._config.client_id:
-            raise InvalidClaim("aud", "is another app client")
-        if not _same(claims["sub"], sub):
+        if claims.get("aud") != self._config.client_id:
+            raise _mismatch(claims, "aud", "is another app client")
+        claims["aud"] = self._config.client_id
+        if claims["sub"] != sub:
             raise InvalidClaim("sub", "is not that of the access token")
         if nonce is not None and not _same(_text(claims, "nonce"), nonce):
             raise InvalidClaim("nonce", "is not the one sent")
@@ -129,11 +131,16 @@ class TokenVerifier:
         return self._check_signature_and_times(parsed, now, wait)
 
     def _check_common(self, claims: Claims, token_use: str) -> None:
-        """What both kinds must bear, whenever they were made (Cognito: "Verifying JSON web tokens")."""
-        if _text(claims, "iss") != self._config.issuer:
-            raise InvalidClaim("iss", "is another issuer")
-        if _text(claims, "token_use") != token_use:
-            raise InvalidClaim("token_use", f"is not {token_use!r}")
+        """What both kinds must bear, whenever they were made (Cognito: "Verifying JSON web tokens").
+
+        Texts that many tokens share are kept once: it makes remembered sessions smaller.
+        """
+        issuer = self._config.issuer
+        if claims.get("iss") != issuer:
+            raise _mismatch(claims, "iss", "is another issuer")
+        if claims.get("token_use") != token_use:
+            raise _mismatch(claims, "token_use", f"is not {token_use!r}")
+        claims["iss"], claims["token_use"] = issuer, token_use
         _text(claims, "sub")
         for name in ("exp", "iat"):
             _number(claims, name)
@@ -170,24 +177,12 @@ class TokenVerifier:
         key = self._keys.find(parsed.kid, now, wait=wait)
         if not _prepare(key).verify(parsed.signing_input, parsed.signature):
             raise InvalidSignature("the signature does not fit")
-        ahead = now + max(CLOCK_TOLERANCE, self._config.leeway)
         for name in ("iat", "nbf"):
-            if claims.get(name, 0) > ahead:
+            if claims.get(name, 0) > now + self._tolerance:
                 raise TokenNotYetValid(name, "lies in the future")
         if now >= claims["exp"] + self._config.leeway:  # RFC 7519 §4.1.4: "on or after"
             raise TokenExpired(claims)
-        _share_texts(claims)
         return VerifiedToken(claims, key)
-
-
-def _share_texts(claims: Claims) -> None:
-    """Keep one text where many users' tokens say the same: what is remembered of them takes less memory."""
-    for name in _SAME_FOR_MANY:
-        value = claims.get(name)
-        if isinstance(value, str):
-            claims[name] = sys.intern(value)
-        elif isinstance(value, list):
-            claims[name] = [sys.intern(item) if isinstance(item, str) else item for item in value]
 
 
 @functools.lru_cache(maxsize=32)  # a pool has two keys, and a few more while they rotate
@@ -221,10 +216,10 @@ def _parse(token: str) -> _ParsedToken:
         raise MalformedToken("the token is too long")
     if not token.isascii():
         raise MalformedToken("the token has characters that no token has")
-    parts = token.split(".")
-    if len(parts) != 3:
+    header, _, rest = token.partition(".")  # unlike str.split it does not look at each character
+    payload, dot, signature = rest.partition(".")
+    if not dot or "." in signature:
         raise MalformedToken("the token has not three parts")
-    header, payload, signature = parts
     kid = _parse_header(header)
     claims = _parse_json(_decode_base64url(payload), "claims")
     return _ParsedToken(f"{header}.{payload}".encode(), _decode_base64url(signature), kid, claims)
@@ -258,10 +253,13 @@ def _decode_base64url(text: str) -> bytes:
 
 def _parse_json(data: bytes, what: str) -> Claims:
     try:
-        value = _JSON.decode(data.decode())
-        if data.count(b"[") + data.count(b"{") > MAX_NESTING:
+        text = data.decode().strip(_JSON_SPACE)
+        value, end = _JSON.raw_decode(text)
+        if end != len(text):
+            raise ValueError("something follows")
+        if text.count("[") + text.count("{") > MAX_NESTING:
             _check_nesting(value, MAX_NESTING)
-        if b"\\u" in data:  # an escaped half of a surrogate pair is no character, and cannot be passed on
+        if "\\u" in text:  # an escaped half of a surrogate pair is no character, and cannot be passed on
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MalformedToken(f"the {what} are no JSON of this kind") from None
@@ -326,6 +324,15 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidClaim(name, "is missing" if name not in claims else "is no text")
     return value
+
+
+def _mismatch(claims: Mapping[str, Any], name: str, otherwise: str) -> InvalidClaim:
+    """What is wrong with a claim that is not the one text that it must be."""
+    try:
+        _text(claims, name)
+    except InvalidClaim as error:
+        return error
+    return InvalidClaim(name, otherwise)
 
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
