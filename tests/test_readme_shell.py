@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -50,7 +50,8 @@ def running(script: str, folder: Path, until: str, **env: str) -> Iterator[str]:
                 pytest.fail(f"it ended without {until!r}:\n{said}")
             yield said
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.communicate(timeout=30)
 
 
