@@ -74,8 +74,7 @@ class Runner:
                 outcomes = self.run(module, each.only)
         except (CannotRun, DoesNotApply) as error:
             return [], str(error)
-        signs = {"failed", "hung"} if each.hangs else {"failed"}
-        noticed = [case for case, outcome in outcomes.items() if outcome in signs]
+        noticed = [case for case, outcome in outcomes.items() if outcome in ("failed", "hung")]
         hung = [case for case, outcome in outcomes.items() if outcome == "hung"]
         if hung and not each.hangs:
             return noticed, f"timed out: {show(hung)}"
