@@ -23,7 +23,8 @@ from itertools import combinations
 from typing import Any, Literal, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from cognito_wsgi.errors import ConfigurationError
+from .errors import BadRequestError, ConfigurationError
+from .paths import parse_decoded_path
 
 MIN_SECRET_BYTES = 16
 MAX_AGE_SECONDS = 10 * 365 * 24 * 3600
@@ -223,14 +224,11 @@ def _parse_key_set(value: object) -> dict[str, object]:
 
 
 def _is_unambiguous(path: str) -> bool:
-    """Whether the gateway would let a request for this decoded path through to be judged (design §4)."""
-    return (
-        path.startswith("/")
-        and "//" not in path
-        and "\\" not in path
-        and path.isprintable()  # no control characters
-        and not {".", ".."} & set(path.split("/"))
-    )
+    """Whether the gateway would let a request for this decoded path through to be judged, and as it stands."""
+    try:
+        return parse_decoded_path(path) == (path, path)
+    except BadRequestError:
+        return False
 
 
 def _parse_path(value: object) -> str:

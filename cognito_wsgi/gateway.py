@@ -338,7 +338,7 @@ class CognitoGateway:
             return None
         try:
             answer = self._on_error(refusal, request.environ)
-        except Exception:
+        except Exception:  # it is the application's
             log.exception("on_error raised; answering with our own page")
             return None
         if answer is not None and not callable(answer):

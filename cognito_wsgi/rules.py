@@ -106,7 +106,7 @@ class Access:
             return True
         try:
             return self.where(claims) is True
-        except Exception:
+        except Exception:  # it is the application's
             log.exception("the where function of a rule raised; nobody is let in")
             return False
 
@@ -555,7 +555,7 @@ def _is_valid(converter: BaseConverter, text: str) -> bool:
         converter.to_python(text)
     except ValidationError:
         return False
-    except Exception:
+    except Exception:  # it may be anybody's
         log.exception("the converter %s of a rule broke; nobody is let in", type(converter).__name__)
         raise BadRequestError("The address is malformed.", reason="a rule's converter broke on it") from None
     return True
