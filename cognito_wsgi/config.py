@@ -23,8 +23,7 @@ from itertools import combinations
 from typing import Any, Literal, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from .errors import BadRequestError, ConfigurationError
-from .paths import parse_decoded_path
+from cognito_wsgi.errors import ConfigurationError
 
 MIN_SECRET_BYTES = 16
 MAX_AGE_SECONDS = 10 * 365 * 24 * 3600
@@ -224,11 +223,14 @@ def _parse_key_set(value: object) -> dict[str, object]:
 
 
 def _is_unambiguous(path: str) -> bool:
-    """Whether the gateway would let a request for this decoded path through to be judged, and as it stands."""
-    try:
-        return parse_decoded_path(path) == (path, path)
-    except BadRequestError:
-        return False
+    """Whether the gateway would let a request for this decoded path through to be judged (design §4)."""
+    return (
+        path.startswith("/")
+        and "//" not in path
+        and "\\" not in path
+        and path.isprintable()  # no control characters
+        and not {".", ".."} & set(path.split("/"))
+    )
 
 
 def _parse_path(value: object) -> str:
