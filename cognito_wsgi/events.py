@@ -208,7 +208,7 @@ class Events:
             event = waiting.get()
             try:
                 on_event(event)
-            except Exception:
+            except Exception:  # it is the application's
                 log.exception("on_event raised")
             finally:
                 waiting.task_done()
