@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 import requests
 from flask import Flask
 from prometheus_client import CollectorRegistry, generate_latest
+from werkzeug.test import Client
 
 from cognito_wsgi import CognitoGateway
 from cognito_wsgi.events import (
@@ -28,7 +34,7 @@ from cognito_wsgi.local import LocalUserPool, submit_sign_in
 from cognito_wsgi.metrics import Metrics, metrics_app
 from cognito_wsgi.testing import TestPool, subject_of
 
-from .serving import served
+from .serving import ROOT, served
 
 NAVIGATION = {"Accept": "text/html"}
 DENIED = Denied(status=403, method="GET", path="/a", rule="/a", reason="no", reference="12ab34cd")
@@ -125,12 +131,14 @@ def test_a_slow_on_event_delays_no_request_and_a_full_queue_drops_the_newest():
     release, taken = threading.Event(), []
 
     def slow(event: Event) -> None:
-        release.wait(30)
+        release.wait(6)
         taken.append(event)
 
     events = Events(slow)
-    for _ in range(MAX_WAITING + 50):  # returns at once, though nothing is taken
+    began = time.monotonic()
+    for _ in range(MAX_WAITING + 50):
         events.emit(DENIED)
+        assert time.monotonic() - began < 5
     release.set()
     events.flush()
     assert MAX_WAITING <= len(taken) <= MAX_WAITING + 1
@@ -151,15 +159,47 @@ def test_an_on_event_that_raises_is_logged_and_called_again(caplog):
     assert "on_event raised" in caplog.text
 
 
-def test_a_forked_child_delivers_its_own_events():
-    calls: list[Event] = []
-    events = Events(calls.append)
-    events.emit(DENIED)
+FORKING = """
+import os, signal, threading, time
+from cognito_wsgi.events import Events, KeysFetched
+
+seen, go_on = [], threading.Event()
+
+def take(event):
+    seen.append(event.keys)
+    go_on.wait(10)
+
+events = Events(take)
+for number in (1, 2):
+    events.emit(KeysFetched(keys=number, seconds=0.1))
+while not seen:
+    time.sleep(0.01)
+child = os.fork()  # while the first is being taken, and the second waits
+if child == 0:
+    signal.alarm(20)  # a child that is stuck dies of it
+    seen, go_on = [], threading.Event()
+    go_on.set()
+    events.emit(KeysFetched(keys=3, seconds=0.1))
     events.flush()
-    events._start_afresh()  # what happens in a child
-    events.emit(DENIED)
-    events.flush()
-    assert len(calls) == 2
+    os._exit(0 if seen == [3] else 1)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+go_on.set()
+events.flush()
+print(status, seen)
+"""
+
+
+def test_a_forked_child_delivers_its_own_events_alone():
+    assert run(FORKING) == "0 [1, 2]\n"
+
+
+def run(code: str, **env: str) -> str:
+    """What a Python of its own prints."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
 
 
 def test_what_came_from_outside_stays_on_one_line_of_the_log():
@@ -191,7 +231,18 @@ EVENTS = [
         id="refresh failed",
     ),
     pytest.param(SignedOut(is_revoked=True), 'cognito_sign_outs_total{revoked="yes"} 1.0', id="signed out"),
+    pytest.param(
+        SignedOut(is_revoked=False), 'cognito_sign_outs_total{revoked="no"} 1.0', id="signed out, not revoked"
+    ),
+    pytest.param(
+        SignedOut(is_revoked=None), 'cognito_sign_outs_total{revoked="none"} 1.0', id="nothing to revoke"
+    ),
     pytest.param(DENIED, 'cognito_denials_total{mode="enforced",status="403"} 1.0', id="denied"),
+    pytest.param(
+        replace(DENIED, is_report_only=True),
+        'cognito_denials_total{mode="report_only",status="403"} 1.0',
+        id="reported alone",
+    ),
     pytest.param(KeysFetched(keys=2, seconds=0.1), "cognito_key_fetch_seconds_count 1.0", id="keys"),
     pytest.param(
         Outage(endpoint="token", reason="r", seconds=5),
@@ -208,11 +259,24 @@ def test_metrics_count_each_event(event, line):
     assert line in generate_latest(registry).decode()
 
 
-def test_metrics_are_shown_over_wsgi_also_of_several_processes(tmp_path, monkeypatch):
-    from werkzeug.test import Client
-
+def test_metrics_are_shown_over_wsgi():
     registry = CollectorRegistry()
     Metrics(registry)(DENIED)
-    assert "cognito_denials_total" in Client(metrics_app(registry)).get("/").text
+    assert (
+        'cognito_denials_total{mode="enforced",status="403"} 1.0'
+        in Client(metrics_app(registry)).get("/").text
+    )
+
+
+WORKER = """
+from cognito_wsgi.events import KeysFetched
+from cognito_wsgi.metrics import Metrics
+Metrics()(KeysFetched(keys=2, seconds=0.1))
+"""
+
+
+def test_metrics_of_several_processes_are_shown_together(tmp_path, monkeypatch):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    assert Client(metrics_app(registry)).get("/").status_code == 200
+    for _ in range(2):
+        run(WORKER)
+    assert "cognito_key_fetches_total 2.0" in Client(metrics_app(CollectorRegistry())).get("/").text
