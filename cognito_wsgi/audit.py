@@ -140,12 +140,13 @@ def find_url_map(app: object) -> Map | None:
 
 def _layers(app: object) -> Iterator[object]:
     """An application and all that it wraps, from the outside in."""
-    waiting, seen = deque([app]), set[int]()
+    waiting = deque([app])
+    seen: dict[int, object] = {}  # the layers themselves, too, lest one made on the fly bears a dead one's id
     while waiting and len(seen) < MAX_LAYERS:
         layer = waiting.popleft()
         if id(layer) in seen:
             continue
-        seen.add(id(layer))
+        seen[id(layer)] = layer
         yield layer
         if isinstance(layer, Mapping):
             waiting.extend(layer.values())

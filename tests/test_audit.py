@@ -141,6 +141,7 @@ def test_a_spelling_that_the_router_takes_elsewhere_is_a_divergence(pool, monkey
     )
     found = {(divergence.path, divergence.rule) for divergence in audit(app).divergences}
     assert ("/ADMIN/USERS/7", "default") in found
+    assert max(len(path) for path, _ in found) < 2000  # nobody reads more
 
 
 @pytest.mark.parametrize(
@@ -199,6 +200,32 @@ def test_middleware_that_wraps_itself_ends_the_search():
             self.app = self
 
     assert find_gateway(Loop()) is None
+
+
+def test_a_gateway_behind_layers_that_are_made_on_the_fly_is_found(pool):
+    class Onion:
+        def __init__(self, depth: int) -> None:
+            self.depth = depth
+
+        @property
+        def app(self) -> object:
+            return Onion(self.depth - 1) if self.depth else gateway
+
+    gateway = CognitoGateway(Flask("inner").wsgi_app, pool.config())
+    assert find_gateway(Onion(20)) is gateway
+
+
+def test_layers_without_an_end_end_the_search():
+    class Endless:
+        count = 0
+
+        @property
+        def app(self) -> Endless:
+            Endless.count += 1
+            return Endless()
+
+    assert find_gateway(Endless()) is None
+    assert Endless.count == 100
 
 
 def test_what_breaks_outside_of_a_request_does_not_end_the_search(pool):
