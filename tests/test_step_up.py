@@ -19,6 +19,7 @@ ACCESS = "cognito_access_token"
 RULES = {
     "/": "public",
     "/pay": {"max_auth_age": 300},
+    "/ever": {"max_auth_age": 10**10},
     "/pay/admin": {"max_auth_age": 300, "groups": ["root"]},
 }
 
@@ -71,6 +72,7 @@ def test_a_sign_in_is_recent_enough_up_to_the_age_and_leeway(age, status, leeway
 def test_a_token_that_does_not_tell_is_not_recent(auth_time):
     house = signed_in_at(auth_time)
     assert house.ask("/pay").status_code == 302
+    assert house.ask("/ever").status_code == 302
     assert house.ask("/x").status_code == 200
 
 
