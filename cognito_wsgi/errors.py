@@ -129,7 +129,7 @@ class RefusalError(HTTPException):
         set_cookies: Sequence[str] = (),
         max_auth_age: int | None = None,
     ) -> None:
-        super().__init__(description)
+        super().__init__(description=description)
         self.reason = reason or description
         self.reference = reference
         self.login_url = login_url

@@ -300,7 +300,7 @@ class CognitoGateway:
                     self._note(request, instead)
                     refusal = instead
             refusal.login_url = self._login_url(request, max_auth_age)
-        elif isinstance(refusal, BadRequestError) and request.is_callback:
+        elif isinstance(refusal, (BadRequestError, CognitoError)) and request.is_callback:
             refusal.login_url = self._site.sign_in_address(request, refusal.return_to)
         set_cookies = [
             *refusal.set_cookies,
@@ -362,7 +362,7 @@ class CognitoGateway:
             ways = [pages.Link(label, refusal.login_url), home]
             needs_sign_out = request.is_callback and refusal.max_auth_age is not None
             return [pages.Link("Sign out", sign_out), *ways] if needs_sign_out else ways
-        if isinstance(refusal, CognitoError) and request.is_navigation and not request.is_callback:
+        if isinstance(refusal, CognitoError) and request.is_navigation:
             again = self._site.requested_address(request)
             return [pages.Link("Try again", again), home] if not again.startswith("//") else [home]
         if request.session is not None:

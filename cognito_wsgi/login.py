@@ -211,8 +211,9 @@ class SignIn:
                 f"the code was refused: {refused.error}",
                 known,
             ) from None
-        except CognitoError:
+        except CognitoError as unavailable:
             self._release(known)  # the code may still be good: a reload tries again
+            unavailable.return_to = login.return_to
             raise
         session = self._verify(answer, known, now)
         self._check_recent(session, known, now)

@@ -306,6 +306,13 @@ def test_after_an_outage_a_reload_of_the_callback_finishes_the_sign_in(house, ht
     assert house.ask(callback).status_code == 303
 
 
+def test_the_page_of_an_outage_at_the_callback_offers_another_try_to_the_same_place(house, http, user_pool):
+    callback = house.go_to_pool(http, begin(house, "/deep/link"), "alice")
+    user_pool.trouble.token = "503"
+    page = house.ask(callback).get_data(as_text=True)
+    assert 'href="/login?next=%2Fdeep%2Flink"' in page
+
+
 # what Cognito may answer
 
 

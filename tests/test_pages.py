@@ -186,7 +186,8 @@ def test_a_problem_that_no_sign_in_solves_names_none():
 def test_another_method_is_told_the_methods():
     answer = refusal_problem(MethodNotAllowedError("GET", "HEAD"))
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
-    assert json.loads(answer.data)["title"] == "Method Not Allowed"
+    problem = json.loads(answer.data)
+    assert (problem["title"], problem["detail"]) == ("Method Not Allowed", "This address answers other methods.")
 
 
 # Redirects
