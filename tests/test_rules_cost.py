@@ -46,7 +46,7 @@ MANY = {
         "/<int:n>/x": "public",
         **{f"/<name>/page{n}": ["staff"] for n in range(9999)},
     },
-    "prefixes": {f"/user{n}-<name>": ["staff"] for n in range(1000)},
+    "prefixes": {f"/user{n}-<name>": ["staff"] for n in range(10_000)},
 }
 
 
@@ -64,15 +64,16 @@ def test_ten_thousand_rules_are_built_within_two_seconds(rules):
 
 
 @untraced
-def test_ten_thousand_rules_are_asked_as_fast_as_ten():
-    many = MANY["numbers"]
-    large, small = RouteRules(many), RouteRules(dict(list(many.items())[:10]))
-
+def test_the_last_of_ten_thousand_rules_is_found_as_fast_as_the_last_of_ten():
     def seconds(rules: RouteRules) -> float:
+        last = rules.keys[-1]
+        path = last.replace("<int:number>", "12") + "/more"
         start = time.process_time()
         for _ in range(2000):
-            rules.match("GET", "/area7/12/edit/more")
+            assert rules.match("GET", path).key == last
         return time.process_time() - start
 
+    many = MANY["numbers"]
+    large, small = RouteRules(many), RouteRules(dict(list(many.items())[:10]))
     best = min((seconds(large), seconds(small)) for _ in range(5))
     assert best[0] < 1.5 * best[1] + 0.005
