@@ -198,7 +198,11 @@ class SignIn:
             raise self._refusal(
                 "The sign-in service sent no usable code.", "code is missing or malformed", known
             )
-        return self._redeem(code, known, cookies, now)
+        try:
+            return self._redeem(code, known, cookies, now)
+        except CognitoError as unavailable:  # the token endpoint, or the keys
+            unavailable.return_to = known.login.return_to
+            raise
 
     def _redeem(self, code: str, known: _KnownLogin, cookies: OwnCookies, now: float) -> Finished:
         login = known.login
@@ -211,9 +215,8 @@ class SignIn:
                 f"the code was refused: {refused.error}",
                 known,
             ) from None
-        except CognitoError as unavailable:
+        except CognitoError:
             self._release(known)  # the code may still be good: a reload tries again
-            unavailable.return_to = login.return_to
             raise
         session = self._verify(answer, known, now)
         self._check_recent(session, known, now)

@@ -306,11 +306,15 @@ def test_after_an_outage_a_reload_of_the_callback_finishes_the_sign_in(house, ht
     assert house.ask(callback).status_code == 303
 
 
-def test_the_page_of_an_outage_at_the_callback_offers_another_try_to_the_same_place(house, http, user_pool):
+@pytest.mark.parametrize("endpoint", ["token", "jwks"])
+def test_the_page_of_an_outage_at_the_callback_offers_another_try_to_the_same_place(
+    house, http, user_pool, endpoint
+):
     callback = house.go_to_pool(http, begin(house, "/deep/link"), "alice")
-    user_pool.trouble.token = "503"
-    page = house.ask(callback).get_data(as_text=True)
-    assert 'href="/login?next=%2Fdeep%2Flink"' in page
+    setattr(user_pool.trouble, endpoint, "503")
+    answer = house.ask(callback)
+    assert answer.status_code == 503
+    assert Page(answer.text).links["Try again"] == "/login?next=%2Fdeep%2Flink"
 
 
 # what Cognito may answer
