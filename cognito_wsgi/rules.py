@@ -168,6 +168,10 @@ class MatchedRule(NamedTuple):
     key: str  # as it stands in the rules dict, or "default"
     access: Access
 
+    def find(self, method: str) -> MatchedRule:
+        """As ``_Terms`` do: a rule that names no method is its path's only one, mostly."""
+        return self
+
 
 class RouteRules:
     """The rules dict, checked and ready to be asked.
@@ -289,9 +293,9 @@ class _Terms:
 
     __slots__ = ("by_method", "otherwise")
 
-    def __init__(self) -> None:
-        self.by_method: dict[str, MatchedRule] | None = None
-        self.otherwise: MatchedRule | None = None
+    def __init__(self, otherwise: MatchedRule | None) -> None:
+        self.by_method: dict[str, MatchedRule] = {}
+        self.otherwise = otherwise
 
     def add(self, methods: tuple[str, ...], rule: MatchedRule) -> None:
         if not methods:
@@ -299,7 +303,6 @@ class _Terms:
                 raise ConfigurationError([f"says the same as rule {self.otherwise.key!r}; keep one of them"])
             self.otherwise = rule
         for method in methods:
-            self.by_method = self.by_method or {}
             if method in self.by_method:
                 raise ConfigurationError(
                     [f"{method} is in rule {self.by_method[method].key!r} already; keep one of them"]
@@ -307,11 +310,10 @@ class _Terms:
             self.by_method[method] = rule
 
     def find(self, method: str) -> MatchedRule | None:
-        if self.by_method is not None:
-            if found := self.by_method.get(method):
-                return found
-            if method == "HEAD" and (found := self.by_method.get("GET")):
-                return found
+        if found := self.by_method.get(method):
+            return found
+        if method == "HEAD" and (found := self.by_method.get("GET")):
+            return found
         return self.otherwise
 
 
@@ -331,8 +333,8 @@ class _Node:
         self.depth: int = parent.depth + 1 if parent else 0
         self.static = _NO_CHILDREN
         self.edges = _NO_EDGES
-        self.here: _Terms | None = None  # rules that end at this very path
-        self.beneath: _Terms | None = None  # those of them that cover what lies beneath, too
+        self.here: _Terms | MatchedRule | None = None  # rules that end at this very path
+        self.beneath: _Terms | MatchedRule | None = None  # those of them that cover what lies beneath, too
 
     def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
         """The most specific rule for some segments, depth first as Werkzeug walks.
@@ -437,11 +439,9 @@ class _Builder:
                     "without it; leave the converter out: a rule covers all beneath it"
                 ]
             )
-        node.here = node.here or _Terms()
-        node.here.add(parsed.methods, rule)
+        node.here = _join(node.here, parsed.methods, rule)
         if not access.exact and parsed.parts:  # "/" covers the root page alone
-            node.beneath = node.beneath or _Terms()
-            node.beneath.add(parsed.methods, rule)
+            node.beneath = _join(node.beneath, parsed.methods, rule)
         return turns
 
     def _find_or_add_edge(self, node: _Node, part: Part) -> _Edge:
@@ -461,6 +461,18 @@ class _Builder:
         patterns = [_compile(run) for run in part.runs]
         same_text.append((part, patterns))
         return patterns
+
+
+def _join(
+    terms: _Terms | MatchedRule | None, methods: tuple[str, ...], rule: MatchedRule
+) -> _Terms | MatchedRule:
+    """The rules of a path and one more."""
+    if terms is None and not methods:
+        return rule
+    if not isinstance(terms, _Terms):
+        terms = _Terms(otherwise=terms)
+    terms.add(methods, rule)
+    return terms
 
 
 def _find_or_add_child(node: _Node, name: str) -> _Node:
