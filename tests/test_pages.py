@@ -187,7 +187,10 @@ def test_another_method_is_told_the_methods():
     answer = refusal_problem(MethodNotAllowedError("GET", "HEAD"))
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
     problem = json.loads(answer.data)
-    assert (problem["title"], problem["detail"]) == ("Method Not Allowed", "This address answers other methods.")
+    assert (problem["title"], problem["detail"]) == (
+        "Method Not Allowed",
+        "This address answers other methods.",
+    )
 
 
 # Redirects
