@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
+import time
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ def house() -> tuple[CognitoConfig, dict[str, str]]:
     pool = TestPool(redirect_url="http://localhost/own/callback", logout_url="http://localhost/own/bye")
     config = pool.config(login_path="/own/login", logout_path="/own/logout")
     cookie = "cognito_access_token="
-    other = cookie + pool.access_token("olaf", groups=["other"])
-    staff = cookie + pool.access_token("sam", groups=["other", "staff"])
+    long = {"exp": int(time.time()) + 7 * 86400}  # the thorough search takes hours
+    other = cookie + pool.access_token("olaf", groups=["other"], claims=long)
+    staff = cookie + pool.access_token("sam", groups=["other", "staff"], claims=long)
     return config, dict(zip(VISITORS, ("", other, staff), strict=True))
 
 
