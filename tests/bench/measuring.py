@@ -126,10 +126,12 @@ def _summary(times: list[int]) -> Times:
 def compare_threads(sides: Sequence[Side], *, threads: int, requests: int, rounds: int) -> dict[str, float]:
     """Throughput with so many threads over that with one, by the side's name: the median of some rounds."""
     ratios: dict[str, list[float]] = {side.name: [] for side in sides}
-    for _ in range(rounds):
-        for side in sides:
-            alone = _answer_all(side, side.make(requests), 1)
-            ratios[side.name].append(alone / _answer_all(side, side.make(requests), threads))
+    with _garbage_kept():  # a collection of the sessions of other sides would fall on whoever's turn it is
+        for _ in range(rounds):
+            for side in sides:
+                alone = _answer_all(side, side.make(requests), 1)
+                ratios[side.name].append(alone / _answer_all(side, side.make(requests), threads))
+                gc.collect()
     return {name: statistics.median(found) for name, found in ratios.items()}
 
 
