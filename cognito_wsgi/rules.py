@@ -208,7 +208,7 @@ class RouteRules:
                 problems += [f"rule {key!r}: {problem}" for problem in error.problems]
             else:
                 self._parsed[key] = parsed
-        _sort_edges(self._root)
+        _sort_edges(self._root, {key: number for number, key in enumerate(self._parsed)})
         if not problems:
             contested = [key for key in turns if any(turn.is_contested for turn in turns[key])]
             problems = list(self._find_unreachable(contested))
@@ -319,7 +319,7 @@ class _Terms:
 
 #: Shared by all places without any: they are most of them, and what is small is found in the processor's cache.
 _NO_CHILDREN: dict[str, _Node] = {}
-_NO_EDGES: list[_Edge] = []
+_NO_EDGES: list[_Edge | _Twins] = []
 
 
 class _Node:
@@ -365,10 +365,12 @@ class _Node:
 class _Edge:
     """A part of a rule with converters in it, and where it leads."""
 
-    __slots__ = ("_patterns", "_step", "node", "weight")
+    __slots__ = ("_patterns", "_step", "node", "place", "regex")
 
-    def __init__(self, patterns: list[_Pattern], weight: tuple[Any, ...]) -> None:
-        self.weight = weight
+    def __init__(self, patterns: list[_Pattern], part: Part, number: int) -> None:
+        self.regex = part.regex
+        #: Among its siblings: Werkzeug's order, and ties go to the earlier key.
+        self.place = (part.weight, number)
         self.node = _Node()
         self._patterns = patterns
         #: The pattern, if the part is always one segment.
@@ -378,6 +380,14 @@ class _Edge:
     def may_be_nothing(self) -> bool:
         """Whether a trailing slash could be read as this, with nothing for its value."""
         return self._patterns[-1].matches("")
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it is always one segment."""
+        return self._step is not None
+
+    def takes(self, segment: str) -> bool:
+        return self._step is not None and self._step.takes(segment)
 
     def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
         if self._step is not None:
@@ -391,6 +401,65 @@ class _Edge:
                 return None
         last = max(places)
         return self.node.find(segments[last:], end - last, method)  # all else lies beneath
+
+
+class _Twins:
+    """Edges of one regular expression, such as those of ``<int:a>`` and ``<int(min=5):b>``.
+
+    Werkzeug takes them for one and looks behind it without asking for limits: what is most specific there comes
+    first, behind whichever of them. So all whose converters take the segment are walked side by side.
+    """
+
+    __slots__ = ("_numbers", "edges")
+
+    def __init__(self, edges: list[_Edge], numbers: Mapping[str, int]) -> None:
+        self.edges = edges
+        self._numbers = numbers
+
+    def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
+        nodes = [edge.node for edge in self.edges if edge.takes(segments[0])]
+        return self._find_in(nodes, segments[1:], end - 1, method)
+
+    def _find_in(self, nodes: list[_Node], segments: list[str], end: int, method: str) -> MatchedRule | None:
+        """What ``_Node.find`` does, for several places at once."""
+        if not nodes:
+            return None
+        if len(nodes) == 1 and nodes[0].parent is None:
+            return nodes[0].find(segments, end, method)
+        if end <= 0:
+            return self._first_of([node.here for node in nodes], method)
+        children = [child for node in nodes if (child := node.static.get(segments[0])) is not None]
+        if found := self._find_in(children, segments[1:], end - 1, method):
+            return found
+        for edge in _join_twins([edge for node in nodes for edge in _apart(node.edges)], self._numbers):
+            if found := edge.find(segments, end, method):
+                return found
+        return self._first_of([node.beneath for node in nodes], method)
+
+    def _first_of(self, places: list[_Terms | MatchedRule | None], method: str) -> MatchedRule | None:
+        """A rule that names the method before one that does not, and then the earlier key."""
+        found = [(terms, rule) for terms in places if terms is not None and (rule := terms.find(method))]
+        ranked = [(_rank(terms, rule, method), self._numbers[rule.key], rule) for terms, rule in found]
+        return min(ranked)[2] if ranked else None
+
+
+def _rank(terms: _Terms | MatchedRule, rule: MatchedRule, method: str) -> int:
+    if not isinstance(terms, _Terms) or rule is terms.otherwise:
+        return 2
+    return 0 if terms.by_method.get(method) is rule else 1
+
+
+def _apart(edges: Iterable[_Edge | _Twins]) -> Iterator[_Edge]:
+    for edge in edges:
+        yield from edge.edges if isinstance(edge, _Twins) else (edge,)
+
+
+def _join_twins(edges: Iterable[_Edge], numbers: Mapping[str, int]) -> list[_Edge | _Twins]:
+    """Edges in their order, those that Werkzeug takes for one put together."""
+    groups: dict[object, list[_Edge]] = {}
+    for edge in sorted(edges, key=lambda edge: edge.place):
+        groups.setdefault((edge.regex, repr(edge.place[0])) if edge.is_step else edge, []).append(edge)
+    return [group[0] if len(group) == 1 else _Twins(group, numbers) for group in groups.values()]
 
 
 class _Turn(NamedTuple):
@@ -448,7 +517,7 @@ class _Builder:
         patterns = self._find_or_compile(part)
         edge = self._edges.get((node, id(patterns)))
         if edge is None:
-            edge = self._edges[node, id(patterns)] = _Edge(patterns, part.weight)
+            edge = self._edges[node, id(patterns)] = _Edge(patterns, part, len(self._edges))
             node.edges = node.edges or []
             node.edges.append(edge)
         return edge
@@ -481,12 +550,11 @@ def _find_or_add_child(node: _Node, name: str) -> _Node:
     return node.static.setdefault(sys.intern(name), _Node(node))
 
 
-def _sort_edges(node: _Node) -> None:
-    """Werkzeug's order; the sort is stable, so ties go to the earlier key."""
+def _sort_edges(node: _Node, numbers: Mapping[str, int]) -> None:
+    for child in [*node.static.values(), *(edge.node for edge in _apart(node.edges))]:
+        _sort_edges(child, numbers)
     if len(node.edges) > 1:
-        node.edges.sort(key=lambda edge: edge.weight)
-    for child in [*node.static.values(), *(edge.node for edge in node.edges)]:
-        _sort_edges(child)
+        node.edges = _join_twins(_apart(node.edges), numbers)
 
 
 # patterns

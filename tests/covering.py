@@ -6,11 +6,12 @@ be parsed, and whether a rule fits a path is found by trying all ways to share t
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from werkzeug.routing import BaseConverter, PathConverter, ValidationError
+from werkzeug.routing import BaseConverter, Map, PathConverter, Rule, ValidationError
 
 
 @dataclass(frozen=True)
@@ -178,11 +179,25 @@ def rank(rules: Sequence[CoveringRule], rule: CoveringRule, method: str) -> list
     parts = split_parts(rule.segments)
     places = []
     for size, part in enumerate(parts, 1):
-        first = next(n for n, other in enumerate(rules) if split_parts(other.segments)[:size] == parts[:size])
+        first = next(n for n, other in enumerate(rules) if _looks(other, size) == _looks(rule, size))
         places.append((*_weigh(part), first))
     named = method in rule.methods
     by_get = method == "HEAD" and "GET" in rule.methods
     return [*places, (9, 0 if named else 1 if by_get else 2)]
+
+
+def _looks(rule: CoveringRule, size: int) -> list[object]:
+    """The first parts of a rule, as Werkzeug tells them apart: by their regular expressions alone."""
+    return [_look(part) for part in split_parts(rule.segments)[:size]]
+
+
+@functools.cache
+def _look(part: tuple[Segment, ...]) -> object:
+    if any(_takes_slashes(segment) for segment in part):
+        return part
+    rule = Rule(write(part), endpoint="any")
+    Map([rule], converters=OWN_CONVERTERS)
+    return [(found.content, found.static) for found in rule._parts]
 
 
 def split_parts(segments: tuple[Segment, ...]) -> list[tuple[Segment, ...]]:
