@@ -523,6 +523,12 @@ def test_the_order_is_that_of_werkzeugs_own_map(candidates_and_path):
             "/<int:a>/<int(max=9):b>/y",
             id="twice",
         ),
+        pytest.param(
+            ["/<int:a>/b", "/<int(min=5):a>/b/c"], "/7/b/c/d", "/<int(min=5):a>/b/c", id="beneath the deeper"
+        ),
+        pytest.param(
+            ["/<int:a>/b", "/<int(min=5):a>/b/c"], "/7/b//c", "/<int:a>/b", id="beneath the shallower"
+        ),
     ],
 )
 def test_converters_that_werkzeug_takes_for_one_are_looked_behind_together(rules, path, key):
