@@ -537,6 +537,11 @@ def test_converters_that_werkzeug_takes_for_one_are_looked_behind_together(rules
     assert found == (key or "default")
 
 
+def test_an_exact_rule_behind_like_converters_covers_nothing_beneath():
+    rules = {"/<int:a>/b": "authenticated", "/<int(min=5):a>/b/c": {"allow": "public", "exact": True}}
+    assert RouteRules(rules).match("GET", "/7/b/c/d").key == "/<int:a>/b"
+
+
 def split_parts_of(rules: list[CoveringRule], key: str) -> Any:
     (rule,) = (rule for rule in rules if rule.key == key)
     return split_parts(rule.segments)
