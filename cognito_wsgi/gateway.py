@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import pages
@@ -112,8 +112,6 @@ class CognitoGateway:
         }
         if self.config.refresh_enabled:
             self._endpoints[self.config.refresh_path] = self._refresh_on_demand
-        #: A path that is not among these is none of our endpoints, wherever the application is mounted.
-        self._own_paths = {*self._endpoints, *_tails(self._callback_path)}
         if self.config.disabled:
             log.warning("AWS_COGNITO_DISABLED is set: cognito_wsgi lets EVERYONE in, to every path")
         if report_only:
@@ -135,7 +133,8 @@ class CognitoGateway:
     def _decide(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""
         path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
-        if path in self._own_paths and (endpoint := self.find_endpoint(request, path)):
+        endpoint = self.find_endpoint(request, path)
+        if endpoint is not None:
             return endpoint(request)
         self._let_in(request, path)
         if as_it_came != path:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
@@ -145,7 +144,7 @@ class CognitoGateway:
 
     def find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
         """Which of our own endpoints a path is, if any. The callback's path counts from the root of the site."""
-        if request.script_name + path == self._callback_path:
+        if self._callback_path.endswith(path) and request.script_name + path == self._callback_path:
             return self._finish_sign_in
         return self._endpoints.get(path)
 
@@ -417,11 +416,6 @@ def _level_of(refusal: RefusalError) -> int:
     if isinstance(refusal, AuthorisationRequiredError):
         return logging.INFO  # every visit begins so
     return logging.WARNING
-
-
-def _tails(path: str) -> Iterator[str]:
-    """What is left of a path where the application may be mounted on a part of it."""
-    return (path[start:] for start, character in enumerate(path) if character == "/")
 
 
 def _check_together(

@@ -181,9 +181,8 @@ class Refresher:
     def _settle(self, entry: _Entry, answer: TokenAnswer) -> None:
         with self._lock:
             entry.answered_at = time.time()
-            if (
-                answer.refresh_token not in self._entries
-            ):  # else it is the same as before; so no chain has a ring
+            # One that is known is the same as before; so no chain has a ring.
+            if answer.refresh_token not in self._entries:
                 entry.successor = answer.refresh_token
             is_signed_out = entry.died_at is not None
         entry.answer.set_result(answer)

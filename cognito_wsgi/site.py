@@ -107,10 +107,12 @@ class Site:
         return request.is_cross_site
 
     def is_trusted_preflight(self, request: Request) -> bool:
-        """A CORS preflight bears no credentials; whether to allow what it asks is for the application to say."""
+        """Whether an OPTIONS request is a trusted origin's CORS preflight.
+
+        It bears no credentials; whether to allow what it asks is for the application to say.
+        """
         return (
-            request.method == "OPTIONS"
-            and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
+            "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
             and request.environ.get("HTTP_ORIGIN", "").strip().lower() in self._config.trusted_origins
         )
 
