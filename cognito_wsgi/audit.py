@@ -23,7 +23,8 @@ from .gateway import CognitoGateway
 from .paths import parse_decoded_path
 from .request import Request
 from .rule_keys import parse_key
-from .rules import Access, MatchedRule
+from .rule_tree import MatchedRule
+from .rules import Access
 
 #: Applications and middleware that are looked through at most.
 MAX_LAYERS = 100

@@ -35,7 +35,7 @@ from .tokens import _parse as parse_token
 if TYPE_CHECKING:
     from .config import CognitoConfig
     from .gateway import CognitoGateway
-    from .rules import MatchedRule
+    from .rule_tree import MatchedRule
 
 
 class Imagined(NamedTuple):

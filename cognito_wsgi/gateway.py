@@ -37,7 +37,8 @@ from .login import SignIn, is_recent
 from .paths import parse_path
 from .refresh import Refresher
 from .request import Request
-from .rules import Access, MatchedRule, RouteRules
+from .rule_tree import MatchedRule
+from .rules import Access, RouteRules
 from .session import SessionCookies, Sessions
 from .site import HANDED_ON, Site, parse_query
 from .tokens import TokenVerifier

@@ -1,25 +1,23 @@
 """The route map: which access a method and a path need.
 
 ``RouteRules`` is built once from the rules dict and then only read. Keys are Werkzeug routing rules and are
-parsed by Werkzeug; the order among them is Werkzeug's. What Werkzeug's matcher lacks is that a rule covers
-everything beneath its path and gives way where its converter or method does not fit, so the walk is ours.
+parsed by Werkzeug; the walk through them is ``rule_tree``'s.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from difflib import get_close_matches
 from itertools import product
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from werkzeug.routing import BaseConverter, Map, PathConverter, ValidationError
+from werkzeug.routing import BaseConverter, Map
 
-from .errors import BadRequestError, ConfigurationError
-from .rule_keys import ParsedKey, Part, Run, parse_key, regex_of
+from .errors import ConfigurationError
+from .rule_keys import ParsedKey, parse_key
+from .rule_tree import MatchedRule, TreeBuilder, Turn, sort_edges
 
 log = logging.getLogger("cognito_wsgi")
 
@@ -162,17 +160,6 @@ def _unknown_word(what: str, found: object, known: Iterable[str]) -> str:
     return f"unknown {what} {found!r}; {advice}"
 
 
-class MatchedRule(NamedTuple):
-    """What decides a request."""
-
-    key: str  # as it stands in the rules dict, or "default"
-    access: Access
-
-    def find(self, method: str) -> MatchedRule:
-        """As ``_Terms`` do: a rule that names no method is its path's only one, mostly."""
-        return self
-
-
 class RouteRules:
     """The rules dict, checked and ready to be asked.
 
@@ -196,10 +183,10 @@ class RouteRules:
         self.default = _parse_default(default, problems)
         url_map = Map()  # knows the converters, never matches
         url_map.converters.update(_check_converters({} if converters is None else converters, problems))
-        builder = _Builder()
+        builder = TreeBuilder()
         self._root = builder.root
         self._parsed: dict[str, ParsedKey] = {}
-        turns: dict[str, list[_Turn]] = {}
+        turns: dict[str, list[Turn]] = {}
         for key, value in rules.items():
             try:
                 parsed = parse_key(key, url_map)
@@ -208,7 +195,7 @@ class RouteRules:
                 problems += [f"rule {key!r}: {problem}" for problem in error.problems]
             else:
                 self._parsed[key] = parsed
-        _sort_edges(self._root, {key: number for number, key in enumerate(self._parsed)})
+        sort_edges(self._root, {key: number for number, key in enumerate(self._parsed)})
         if not problems:
             contested = [key for key in turns if any(turn.is_contested for turn in turns[key])]
             problems = list(self._find_unreachable(contested))
@@ -283,359 +270,3 @@ def _check_converters(converters: object, problems: list[str]) -> dict[str, type
         if name not in good
     ]
     return good
-
-
-# the tree of segments
-
-
-class _Terms:
-    """The rules of one path: by method, and the one without a method."""
-
-    __slots__ = ("by_method", "otherwise")
-
-    def __init__(self, otherwise: MatchedRule | None) -> None:
-        self.by_method: dict[str, MatchedRule] = {}
-        self.otherwise = otherwise
-
-    def add(self, methods: tuple[str, ...], rule: MatchedRule) -> None:
-        if not methods:
-            if self.otherwise is not None:
-                raise ConfigurationError([f"says the same as rule {self.otherwise.key!r}; keep one of them"])
-            self.otherwise = rule
-        for method in methods:
-            if method in self.by_method:
-                raise ConfigurationError(
-                    [f"{method} is in rule {self.by_method[method].key!r} already; keep one of them"]
-                )
-            self.by_method[method] = rule
-
-    def find(self, method: str) -> MatchedRule | None:
-        if found := self.by_method.get(method):
-            return found
-        if method == "HEAD" and (found := self.by_method.get("GET")):
-            return found
-        return self.otherwise
-
-
-#: Shared by all places without any: they are most of them, and what is small is found in the processor's cache.
-_NO_CHILDREN: dict[str, _Node] = {}
-_NO_EDGES: list[_Edge | _Twins] = []
-
-
-class _Node:
-    """A place in the tree."""
-
-    __slots__ = ("beneath", "depth", "edges", "here", "parent", "static")
-
-    def __init__(self, parent: _Node | None = None) -> None:
-        #: The place above, if literal text leads from there to here, and how many such places there are.
-        self.parent = parent
-        self.depth: int = parent.depth + 1 if parent else 0
-        self.static = _NO_CHILDREN
-        self.edges = _NO_EDGES
-        self.here: _Terms | MatchedRule | None = None  # rules that end at this very path
-        self.beneath: _Terms | MatchedRule | None = None  # those of them that cover what lies beneath, too
-
-    def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
-        """The most specific rule for some segments, depth first as Werkzeug walks.
-
-        ``end``: the number of segments, without the nothing behind a trailing slash.
-        """
-        node = self
-        for segment in segments:
-            child = node.static.get(segment)
-            if child is None:
-                break
-            node = child
-        place: _Node | None = node
-        if node.depth >= end:
-            if node.here is not None and (found := node.here.find(method)):
-                return found
-            place = node.parent
-        while place is not None:  # and back up again, as long as nothing fits
-            for edge in place.edges:
-                if found := edge.find(segments[place.depth :], end - place.depth, method):
-                    return found
-            if place.beneath is not None and (found := place.beneath.find(method)):
-                return found
-            place = place.parent
-        return None
-
-
-class _Edge:
-    """A part of a rule with converters in it, and where it leads."""
-
-    __slots__ = ("_patterns", "_step", "node", "place", "regex")
-
-    def __init__(self, patterns: list[_Pattern], part: Part, number: int) -> None:
-        self.regex = part.regex
-        #: Among its siblings: Werkzeug's order, and ties go to the earlier key.
-        self.place = (part.weight, number)
-        self.node = _Node()
-        self._patterns = patterns
-        #: The pattern, if the part is always one segment.
-        self._step = self._patterns[0] if type(self._patterns[0]) is _Pattern else None
-
-    @property
-    def may_be_nothing(self) -> bool:
-        """Whether a trailing slash could be read as this, with nothing for its value."""
-        return self._patterns[-1].matches("")
-
-    @property
-    def is_step(self) -> bool:
-        """Whether it is always one segment."""
-        return self._step is not None
-
-    def takes(self, segment: str) -> bool:
-        return self._step is not None and self._step.takes(segment)
-
-    def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
-        if self._step is not None:
-            if self._step.takes(segments[0]):
-                return self.node.find(segments[1:], end - 1, method)
-            return None
-        places = {0}
-        for pattern in self._patterns:
-            places = pattern.find_ends(segments, places)
-            if not places:
-                return None
-        last = max(places)
-        return self.node.find(segments[last:], end - last, method)  # all else lies beneath
-
-
-class _Twins:
-    """Edges of one regular expression, such as those of ``<int:a>`` and ``<int(min=5):b>``.
-
-    Werkzeug takes them for one and looks behind it without asking for limits: what is most specific there comes
-    first, behind whichever of them. So all whose converters take the segment are walked side by side.
-    """
-
-    __slots__ = ("_numbers", "edges")
-
-    def __init__(self, edges: list[_Edge], numbers: Mapping[str, int]) -> None:
-        self.edges = edges
-        self._numbers = numbers
-
-    def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
-        nodes = [edge.node for edge in self.edges if edge.takes(segments[0])]
-        return self._find_in(nodes, segments[1:], end - 1, method)
-
-    def _find_in(self, nodes: list[_Node], segments: list[str], end: int, method: str) -> MatchedRule | None:
-        """What ``_Node.find`` does, for several places at once."""
-        if not nodes:
-            return None
-        if len(nodes) == 1 and nodes[0].parent is None:
-            return nodes[0].find(segments, end, method)
-        if end <= 0:
-            return self._first_of([node.here for node in nodes], method)
-        children = [child for node in nodes if (child := node.static.get(segments[0])) is not None]
-        if found := self._find_in(children, segments[1:], end - 1, method):
-            return found
-        for edge in _join_twins([edge for node in nodes for edge in _apart(node.edges)], self._numbers):
-            if found := edge.find(segments, end, method):
-                return found
-        return self._first_of([node.beneath for node in nodes], method)
-
-    def _first_of(self, places: list[_Terms | MatchedRule | None], method: str) -> MatchedRule | None:
-        """A rule that names the method before one that does not, and then the earlier key."""
-        found = [(terms, rule) for terms in places if terms is not None and (rule := terms.find(method))]
-        ranked = [(_rank(terms, rule, method), self._numbers[rule.key], rule) for terms, rule in found]
-        return min(ranked)[2] if ranked else None
-
-
-def _rank(terms: _Terms | MatchedRule, rule: MatchedRule, method: str) -> int:
-    if not isinstance(terms, _Terms) or rule is terms.otherwise:
-        return 2
-    return 0 if terms.by_method.get(method) is rule else 1
-
-
-def _apart(edges: Iterable[_Edge | _Twins]) -> Iterator[_Edge]:
-    for edge in edges:
-        yield from edge.edges if isinstance(edge, _Twins) else (edge,)
-
-
-def _join_twins(edges: Iterable[_Edge], numbers: Mapping[str, int]) -> list[_Edge | _Twins]:
-    """Edges in their order, those that Werkzeug takes for one put together."""
-    groups: dict[object, list[_Edge]] = {}
-    for edge in sorted(edges, key=lambda edge: edge.place):
-        groups.setdefault((edge.regex, repr(edge.place[0])) if edge.is_step else edge, []).append(edge)
-    return [group[0] if len(group) == 1 else _Twins(group, numbers) for group in groups.values()]
-
-
-class _Turn(NamedTuple):
-    """Where a rule's way through the tree is not the only one."""
-
-    node: _Node
-    edge: _Edge
-
-    @property
-    def is_contested(self) -> bool:
-        return self.node.edges[0] is not self.edge and len(self.node.edges) <= _MANY_EDGES
-
-
-#: Among more siblings than these nobody looks for rules that are never reached: it takes the square of their number.
-_MANY_EDGES = 100
-
-
-class _Builder:
-    """Enters rules into a tree. What is equal in many rules is kept once, and so stays in the processor's cache."""
-
-    def __init__(self) -> None:
-        self.root = _Node()
-        self._edges: dict[tuple[_Node, int], _Edge] = {}
-        self._patterns: dict[str, list[tuple[Part, list[_Pattern]]]] = {}
-        self._accesses: dict[Access, Access] = {}
-
-    def enter(self, parsed: ParsedKey, key: str, access: Access) -> list[_Turn]:
-        if access.where is None:  # a function may be anything, and refuse to be looked up
-            access = self._accesses.setdefault(access, access)
-        rule = MatchedRule(key, access)
-        node = self.root
-        edge = None
-        turns = []
-        for part in parsed.parts:
-            if part.literal is not None:
-                edge = None
-                node = _find_or_add_child(node, part.literal)
-            else:
-                edge = self._find_or_add_edge(node, part)
-                turns.append(_Turn(node, edge))
-                node = edge.node
-        if edge is not None and edge.may_be_nothing:
-            raise ConfigurationError(
-                [
-                    "its last converter takes the empty text, too, so that more than one rule could mean the path "
-                    "without it; leave the converter out: a rule covers all beneath it"
-                ]
-            )
-        node.here = _join(node.here, parsed.methods, rule)
-        if not access.exact and parsed.parts:  # "/" covers the root page alone
-            node.beneath = _join(node.beneath, parsed.methods, rule)
-        return turns
-
-    def _find_or_add_edge(self, node: _Node, part: Part) -> _Edge:
-        patterns = self._find_or_compile(part)
-        edge = self._edges.get((node, id(patterns)))
-        if edge is None:
-            edge = self._edges[node, id(patterns)] = _Edge(patterns, part, len(self._edges))
-            node.edges = node.edges or []
-            node.edges.append(edge)
-        return edge
-
-    def _find_or_compile(self, part: Part) -> list[_Pattern]:
-        same_text = self._patterns.setdefault(part.regex, [])
-        for other, patterns in same_text:
-            if other.takes_the_same_as(part):
-                return patterns
-        patterns = [_compile(run) for run in part.runs]
-        same_text.append((part, patterns))
-        return patterns
-
-
-def _join(
-    terms: _Terms | MatchedRule | None, methods: tuple[str, ...], rule: MatchedRule
-) -> _Terms | MatchedRule:
-    """The rules of a path and one more."""
-    if terms is None and not methods:
-        return rule
-    if not isinstance(terms, _Terms):
-        terms = _Terms(otherwise=terms)
-    terms.add(methods, rule)
-    return terms
-
-
-def _find_or_add_child(node: _Node, name: str) -> _Node:
-    if node.static is _NO_CHILDREN:
-        node.static = {}
-    return node.static.setdefault(sys.intern(name), _Node(node))
-
-
-def _sort_edges(node: _Node, numbers: Mapping[str, int]) -> None:
-    for child in [*node.static.values(), *(edge.node for edge in _apart(node.edges))]:
-        _sort_edges(child, numbers)
-    if len(node.edges) > 1:
-        node.edges = _join_twins(_apart(node.edges), numbers)
-
-
-# patterns
-
-
-class _Pattern:
-    """What stands between two slashes of a rule, for comparison with a segment of a path."""
-
-    def __init__(self, run: Run, *, before: str = "", after: str = "") -> None:
-        try:
-            self._fullmatch = re.compile(before + regex_of(run) + after, re.DOTALL).fullmatch
-        except re.error as error:
-            raise ConfigurationError([f"the regular expression of its converter is wrong: {error}"]) from None
-        #: Converters that may refuse what their regular expression takes, each with the name of its group.
-        self._checks = [
-            (f"v{number}", piece)
-            for number, piece in enumerate(run)
-            if not isinstance(piece, str) and type(piece).to_python is not BaseConverter.to_python
-        ]
-
-    def matches(self, text: str) -> bool:
-        """Whether the regular expressions of the converters fit."""
-        return self._fullmatch(text) is not None
-
-    def takes(self, text: str) -> bool:
-        """Whether the text matches and each converter takes its value, as a view's would."""
-        match = self._fullmatch(text)
-        if match is None:
-            return False
-        return not self._checks or all(_is_valid(converter, match[name]) for name, converter in self._checks)
-
-    def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
-        """Where in the path one may be behind this, having been at one of ``starts`` before it."""
-        return {start + 1 for start in starts if start < len(segments) and self.takes(segments[start])}
-
-
-class _PathPattern(_Pattern):
-    """The same with ``<path:…>`` in it: from a segment that it may begin in to any that it may end in.
-
-    A regular expression with two of them would run back and forth over a hostile path for minutes.
-    """
-
-    def __init__(self, run: Run, number: int) -> None:
-        super().__init__(run)
-        self._first = _Pattern(run[:number], after="[^/].*")
-        self._last = _Pattern(run[number + 1 :], before=".*?")
-
-    def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
-        second = min(self._first.find_ends(segments, starts), default=len(segments))
-        later = range(second, len(segments))
-        return super().find_ends(segments, starts) | self._last.find_ends(segments, set(later))
-
-
-class _SlashPattern(_Pattern):
-    """The same with anything else that takes slashes: a converter of the application's own, or two paths."""
-
-    def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
-        return {
-            end
-            for start in starts
-            for end in range(start + 1, len(segments) + 1)
-            if self.takes(text := "/".join(segments[start:end]))
-            or (end < len(segments) and self.takes(text + "/"))  # it may want the slash for itself
-        }
-
-
-def _compile(run: Run) -> _Pattern:
-    crossing = [n for n, piece in enumerate(run) if not isinstance(piece, str) and not piece.part_isolating]
-    if not crossing:
-        return _Pattern(run)
-    if len(crossing) == 1 and type(run[crossing[0]]) is PathConverter:
-        return _PathPattern(run, crossing[0])
-    return _SlashPattern(run)
-
-
-def _is_valid(converter: BaseConverter, text: str) -> bool:
-    try:
-        converter.to_python(text)
-    except ValidationError:
-        return False
-    except Exception:  # it may be anybody's
-        log.exception("the converter %s of a rule broke; nobody is let in", type(converter).__name__)
-        raise BadRequestError("The address is malformed.", reason="a rule's converter broke on it") from None
-    return True
