@@ -255,7 +255,7 @@ class TreeBuilder:
         return turns
 
     def _find_or_add_edge(self, node: Node, part: Part) -> _Edge:
-        patterns = self._find_orcompile_run(part)
+        patterns = self._find_or_compile(part)
         edge = self._edges.get((node, id(patterns)))
         if edge is None:
             edge = self._edges[node, id(patterns)] = _Edge(patterns, part, len(self._edges))
@@ -263,7 +263,7 @@ class TreeBuilder:
             node.edges.append(edge)
         return edge
 
-    def _find_orcompile_run(self, part: Part) -> list[Pattern]:
+    def _find_or_compile(self, part: Part) -> list[Pattern]:
         same_text = self._patterns.setdefault(part.regex, [])
         for other, patterns in same_text:
             if other.takes_the_same_as(part):

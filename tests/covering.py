@@ -1,14 +1,14 @@
 """Which rule covers a path, by the words of design.md §4 alone: slow, plain, and sharing nothing with our code.
 
 Rules and routes are built here of pieces, and written as keys for the gateway and for Flask. So nothing has to
-be parsed, and whether a rule fits a path is found by trying all ways to share the path out among its pieces.
+be parsed, and whether a rule fits a path is found by trying the ways to share the path out among its pieces.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from werkzeug.routing import BaseConverter, Map, PathConverter, Rule, ValidationError
@@ -22,6 +22,10 @@ class Converter:
     weight: int  # Werkzeug's: numbers 50, others 100, path 200
     takes: Callable[[str], bool]
     examples: tuple[str, ...]
+    regex_takes: Callable[[str], bool] | None = None  # where that is more: the value is refused afterwards
+
+    def looks_like(self, text: str) -> bool:
+        return (self.regex_takes or self.takes)(text)
 
     @property
     def takes_slashes(self) -> bool:
@@ -66,13 +70,15 @@ OWN_CONVERTERS: dict[str, type[BaseConverter]] = {"even": Even, "known": Known}
 _HEX = "[0-9a-fA-F]"
 UUID = "0b9d7c1e-5a3f-4e2d-8c6b-1f0a9e8d7c6b"
 
+_is_digits = _is_number(r"\d+")
+
 STRING = Converter(
     "string", 100, _is_text(1), ("x", "käse", "a b", "7", "admin", "\N{FULLWIDTH FULL STOP}", "%2f")
 )
-INT = Converter("int", 50, _is_number(r"\d+"), ("7", "12", "007", "٣"))
-FROM_FIVE = Converter("int(min=5)", 50, _is_number(r"\d+", 5), ("7", "5", "12"))
+INT = Converter("int", 50, _is_digits, ("7", "12", "007", "٣"))
+FROM_FIVE = Converter("int(min=5)", 50, _is_number(r"\d+", 5), ("7", "5", "12"), _is_digits)
 PATH = Converter("path", 200, _is_path, ("x", "a/b", "admin/7", "x//y", "7/"))
-KNOWN = Converter("known", 200, lambda text: text in KNOWN_PATHS, KNOWN_PATHS)
+KNOWN = Converter("known", 200, lambda text: text in KNOWN_PATHS, KNOWN_PATHS, _is_path)
 
 CONVERTERS = (
     STRING,
@@ -80,7 +86,7 @@ CONVERTERS = (
     Converter("string(maxlength=1)", 100, _is_text(1, 1), ("x", "7")),
     INT,
     FROM_FIVE,
-    Converter("int(max=9)", 50, _is_number(r"\d+", high=9), ("7", "07")),
+    Converter("int(max=9)", 50, _is_number(r"\d+", high=9), ("7", "07"), _is_digits),
     Converter("int(signed=True)", 50, _is_number(r"-?\d+"), ("-7", "7")),
     Converter("int(fixed_digits=2)", 50, _is_number(r"\d\d"), ("07", "12")),
     Converter("float", 50, _is_number(r"\d+\.\d+"), ("1.5", "7.0")),
@@ -92,7 +98,7 @@ CONVERTERS = (
     ),
     Converter('any(a,admin,"a b")', 100, lambda text: text in ("a", "admin", "a b"), ("a", "admin", "a b")),
     PATH,
-    Converter("even", 100, lambda text: _is_number(r"\d+")(text) and float(text) % 2 == 0, ("12", "10")),
+    Converter("even", 100, lambda text: _is_digits(text) and float(text) % 2 == 0, ("12", "10"), _is_digits),
     KNOWN,
 )
 
@@ -110,13 +116,27 @@ def write(segments: Sequence[Segment]) -> str:
 
 
 def fits(pieces: Segment, text: str) -> bool:
-    """Whether a text can be shared out among the pieces."""
+    """Whether a text is taken: a regular expression shares it out among the pieces, and each may refuse its share."""
+    shares = next(_share_out(pieces, text), None)
+    return shares is not None and all(converter.takes(share) for converter, share in shares)
+
+
+def _share_out(pieces: Segment, text: str) -> Iterator[list[tuple[Converter, str]]]:
+    """The ways to do so, in the order of a regular expression: paths are as short as can be, all else as long."""
     if not pieces:
-        return text == ""
+        if text == "":
+            yield []
+        return
     first, *rest = pieces
     if isinstance(first, str):
-        return text.startswith(first) and fits(tuple(rest), text[len(first) :])
-    return any(first.takes(text[:n]) and fits(tuple(rest), text[n:]) for n in range(1, len(text) + 1))
+        if text.startswith(first):
+            yield from _share_out(tuple(rest), text[len(first) :])
+        return
+    sizes = range(1, len(text) + 1)
+    for size in sizes if first.takes_slashes else reversed(sizes):
+        if first.looks_like(text[:size]):
+            for others in _share_out(tuple(rest), text[size:]):
+                yield [(first, text[:size]), *others]
 
 
 def covers(segments: Sequence[Segment], path: Sequence[str], exact: bool) -> bool:

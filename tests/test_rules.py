@@ -751,6 +751,12 @@ OWN = {
         pytest.param(
             "/w/<known:p>/edit", "/w/a/b/edit /w/x/edit/z", "/w/a/edit /w/a/b", id="the same inside"
         ),
+        pytest.param(
+            "/<path:p>-<known:k>",
+            "/q-a/b /q-a/b/edit /q/r-x/y",
+            "/q-r-a/b",
+            id="the same for its share of a text",
+        ),
     ],
 )
 def test_converters_of_the_application_decide_what_their_rules_cover(key, covered, others):
