@@ -7,7 +7,8 @@ method does not fit, so the walk is ours. The order is Werkzeug's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import ConfigurationError
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from .rules import Access
 
 
-class MatchedRule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MatchedRule:
     """What decides a request."""
 
     key: str  # as it stands in the rules dict, or "default"
@@ -27,6 +29,9 @@ class MatchedRule(NamedTuple):
     def find(self, method: str) -> MatchedRule:
         """As ``_Terms`` do: a rule that names no method is its path's only one, mostly."""
         return self
+
+    def fitting(self, method: str) -> Sequence[MatchedRule]:
+        return (self,)
 
 
 class _Terms:
@@ -56,6 +61,11 @@ class _Terms:
         if method == "HEAD" and (found := self.by_method.get("GET")):
             return found
         return self.otherwise
+
+    def fitting(self, method: str) -> Sequence[MatchedRule]:
+        """All that ``find`` may choose from."""
+        by_get = self.by_method.get("GET") if method == "HEAD" else None
+        return [rule for rule in (self.by_method.get(method), by_get, self.otherwise) if rule is not None]
 
 
 #: Shared by all places without any: they are most of them, and what is small is found in the processor's cache.
@@ -178,16 +188,14 @@ class _Twins:
         return self._first_of([node.beneath for node in nodes], method)
 
     def _first_of(self, places: list[_Terms | MatchedRule | None], method: str) -> MatchedRule | None:
-        """A rule that names the method before one that does not, and then the earlier key."""
-        found = [(terms, rule) for terms in places if terms is not None and (rule := terms.find(method))]
-        ranked = [(_rank(terms, rule, method), self._numbers[rule.key], rule) for terms, rule in found]
-        return min(ranked)[2] if ranked else None
-
-
-def _rank(terms: _Terms | MatchedRule, rule: MatchedRule, method: str) -> int:
-    if not isinstance(terms, _Terms) or rule is terms.otherwise:
-        return 2
-    return 0 if terms.by_method.get(method) is rule else 1
+        """These paths are a tie: the earlier key decides which it is, and then the path which of its rules."""
+        fitting = [
+            (terms, rules) for terms in places if terms is not None and (rules := terms.fitting(method))
+        ]
+        if not fitting:
+            return None
+        first, _ = min(fitting, key=lambda place: min(self._numbers[rule.key] for rule in place[1]))
+        return first.find(method)
 
 
 def _apart(edges: Iterable[_Edge | _Twins]) -> Iterator[_Edge]:

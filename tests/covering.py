@@ -186,28 +186,31 @@ def find_covering(rules: Iterable[CoveringRule], method: str, path: str) -> Cove
     """The most specific rule that covers a path beginning with a slash; None if there is none."""
     rules = list(rules)
     fitting = [rule for rule in rules if rule.covers(method, path)]
-    return min(fitting, key=lambda rule: rank(rules, rule, method), default=None)
+    return min(fitting, key=lambda rule: _rank(rules, fitting, rule, method), default=None)
 
 
-def rank(rules: Sequence[CoveringRule], rule: CoveringRule, method: str) -> list[tuple[object, ...]]:
-    """A rule's place in the order: lower is more specific.
+def _rank(
+    rules: Sequence[CoveringRule], fitting: Sequence[CoveringRule], rule: CoveringRule, method: str
+) -> list[tuple[object, ...]]:
+    """A rule's place in the order among those that fit: lower is more specific.
 
     Part by part, as Werkzeug compares: literal text, then what has most and longest text in it, then what has most
     variables, numbers before others. Ties go to whoever wrote such a part first. A rule that goes on is more
-    specific than one that ends; at the same end, one with the method than one without.
+    specific than one that ends; then the path that was written first; on the same path, one with the method.
     """
     parts = split_parts(rule.segments)
     places = []
     for size, part in enumerate(parts, 1):
         first = next(n for n, other in enumerate(rules) if _looks(other, size) == _looks(rule, size))
         places.append((*_weigh(part), first))
+    written = next(n for n, other in enumerate(fitting) if other.segments == rule.segments)
     named = method in rule.methods
     by_get = method == "HEAD" and "GET" in rule.methods
-    return [*places, (9, 0 if named else 1 if by_get else 2)]
+    return [*places, (9, written, 0 if named else 1 if by_get else 2)]
 
 
 def _looks(rule: CoveringRule, size: int) -> list[object]:
-    """The first parts of a rule, as Werkzeug tells them apart: by their regular expressions alone."""
+    """The first parts of a rule, as Werkzeug tells them apart: by their regular expressions and weights."""
     return [_look(part) for part in split_parts(rule.segments)[:size]]
 
 
@@ -217,7 +220,7 @@ def _look(part: tuple[Segment, ...]) -> object:
         return part
     rule = Rule(write(part), endpoint="any")
     Map([rule], converters=OWN_CONVERTERS)
-    return [(found.content, found.static) for found in rule._parts]
+    return [(found.content, found.static, found.weight) for found in rule._parts]
 
 
 def split_parts(segments: tuple[Segment, ...]) -> list[tuple[Segment, ...]]:

@@ -29,6 +29,7 @@ from cognito_wsgi.explain import (
     mark_checks,
     path_info_of,
 )
+from cognito_wsgi.rule_tree import MatchedRule
 from cognito_wsgi.testing import TestPool
 
 from .serving import free_port
@@ -251,7 +252,7 @@ def test_a_rule_that_only_reports_shows_whom_it_would_refuse() -> None:
 
 def test_a_disabled_gateway_lets_everyone_in_by_a_rule_of_that_name(caplog: pytest.LogCaptureFixture) -> None:
     (judged,) = explain(protect(config={"disabled": True}), "GET", "/closed").judged
-    assert judged.rule == ("AWS_COGNITO_DISABLED", Access("public"))
+    assert judged.rule == MatchedRule("AWS_COGNITO_DISABLED", Access("public"))
     assert "lets EVERYONE in" in caplog.text
 
 

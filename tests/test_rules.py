@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter, Map, Rule
 
 from cognito_wsgi import Access, ConfigurationError, RouteRules
 from cognito_wsgi.errors import BadRequestError
+from cognito_wsgi.rule_tree import MatchedRule
 from cognito_wsgi.rules import parse_access
 
 from .covering import (
@@ -228,9 +229,9 @@ def test_a_mistaken_default_is_refused(default, words):
 
 
 def test_the_default_decides_where_no_rule_does():
-    assert RouteRules({}).match("GET", "/x") == ("default", Access("authenticated"))
+    assert RouteRules({}).match("GET", "/x") == MatchedRule("default", Access("authenticated"))
     rules = RouteRules({"/a": "public"}, default=["staff"])
-    assert rules.match("GET", "/x") == ("default", Access(groups=("staff",)))
+    assert rules.match("GET", "/x") == MatchedRule("default", Access(groups=("staff",)))
     assert rules.default.key == "default"
 
 
@@ -513,7 +514,27 @@ def test_the_order_is_that_of_werkzeugs_own_map(candidates_and_path):
             "/<int(min=5):a>",
             id="tie of keys, not edges",
         ),
-        pytest.param(["/<int(min=5):a>", "GET /<int:a>"], "/7", "GET /<int:a>", id="the one with the method"),
+        pytest.param(
+            ["/<int(min=5):a>", "GET /<int:a>"],
+            "/7",
+            "/<int(min=5):a>",
+            id="tie, though one names the method",
+        ),
+        pytest.param(
+            ["PUT /<int(min=5):a>", "GET /<int:a>"], "/7", "GET /<int:a>", id="the one that has the method"
+        ),
+        pytest.param(
+            ["PUT /<int:a>", "/<int(min=5):a>", "/<int:b>"],
+            "/7",
+            "/<int(min=5):a>",
+            id="tie of those that fit",
+        ),
+        pytest.param(
+            ["/<int:a>", "/<int(min=5):a>", "GET /<int:b>"],
+            "/7",
+            "GET /<int:b>",
+            id="tie of paths, then methods",
+        ),
         pytest.param(
             ["/<int(min=5):a>", "GET /<int:a>/b/"], "/7/b/", "GET /<int:a>/b/", id="with a slash at the end"
         ),
