@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from werkzeug.http import dump_cookie
 
+from .errors import MalformedToken, MissingToken
+
 if TYPE_CHECKING:
     from .config import CognitoConfig
 
@@ -112,11 +114,17 @@ class CookieSet:
             return None
         return "".join(pieces)
 
-    def tokens(self, cookies: OwnCookies) -> tuple[str | None, str | None]:
-        """The values of the access and ID cookies, joined."""
+    def tokens(self, cookies: OwnCookies) -> tuple[str, str | None]:
+        """The values of the access and ID cookies, joined. Raises TokenVerifyError if there is no access token."""
         if self._any_later_piece.isdisjoint(cookies):
-            return cookies.get(self.access) or None, cookies.get(self.id) or None
-        return self.join(cookies, self.access), self.join(cookies, self.id)
+            access_token, id_token = cookies.get(self.access), cookies.get(self.id)
+        else:
+            access_token, id_token = self.join(cookies, self.access), self.join(cookies, self.id)
+        if not access_token:
+            if self.came(cookies, self.access):
+                raise MalformedToken("the access token's cookie came twice or not whole")
+            raise MissingToken("no access token")
+        return access_token, id_token or None
 
     def came(self, cookies: OwnCookies, base: str) -> list[str]:
         """The names that came of a cookie and its pieces."""

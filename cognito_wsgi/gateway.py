@@ -34,7 +34,7 @@ from .errors import (
 from .events import Denied, Events, OnEvent, SignedIn, SignedOut, SignInFailed
 from .jwks import KeyStore
 from .login import SignIn, is_recent
-from .paths import parse_path
+from .paths import ends_of_path, parse_path
 from .refresh import Refresher
 from .request import Request
 from .rule_tree import MatchedRule
@@ -113,6 +113,8 @@ class CognitoGateway:
         }
         if self.config.refresh_enabled:
             self._endpoints[self.config.refresh_path] = self._refresh_on_demand
+        #: Paths that may be an endpoint's. The callback's may begin with where the application is mounted.
+        self._own_paths = {*self._endpoints, *ends_of_path(self._callback_path)}
         if self.config.disabled:
             log.warning("AWS_COGNITO_DISABLED is set: cognito_wsgi lets EVERYONE in, to every path")
         if report_only:
@@ -134,8 +136,7 @@ class CognitoGateway:
     def _decide(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""
         path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
-        endpoint = self.find_endpoint(request, path)
-        if endpoint is not None:
+        if path in self._own_paths and (endpoint := self.find_endpoint(request, path)) is not None:
             return endpoint(request)
         self._let_in(request, path)
         if as_it_came != path:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
@@ -145,7 +146,7 @@ class CognitoGateway:
 
     def find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
         """Which of our own endpoints a path is, if any. The callback's path counts from the root of the site."""
-        if self._callback_path.endswith(path) and request.script_name + path == self._callback_path:
+        if request.script_name + path == self._callback_path:
             return self._finish_sign_in
         return self._endpoints.get(path)
 

@@ -31,7 +31,7 @@ REFRESH_AFTER = 3600  # seconds
 KEEP_FOR = 24 * 3600  # seconds without a good fetch
 UNKNOWN_KID_INTERVAL = 30  # seconds between two fetches for unknown kids
 #: Seconds by which a request may have begun before what serves it; if it is more, the clock was set back.
-CLOCK_STEP = 300
+CLOCK_STEP = 300.0
 RETRY_AFTER = 60  # seconds, about, between two background fetches that fail
 MIN_KEY_BITS = 2048  # RFC 7518 §3.3
 MAX_KID_LENGTH = 256

@@ -8,6 +8,7 @@ judges what the router will act on, and refuses what two readers could read in t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
 from .errors import BadRequestError
@@ -68,6 +69,11 @@ def parse_decoded_path(path: str) -> tuple[str, str]:
         raise BadRequestError("The path of the address has a segment of one or two dots.")
     as_it_came = "/" + path.lstrip("/")
     return _SLASHES.sub("/", as_it_came), as_it_came
+
+
+def ends_of_path(path: str) -> Iterator[str]:
+    """A path less its first segments, none to all but one: ``/a/b``, ``/b``."""
+    return (path[place:] for place, character in enumerate(path) if character == "/")
 
 
 def quote_path(path: str) -> str:

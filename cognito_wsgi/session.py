@@ -87,7 +87,7 @@ class Session:
         claims = self.claims = access.claims
         self._key = access.key
         self.access_token = access_token
-        self.expires_at = claims["exp"] + leeway
+        self.expires_at = float(claims["exp"] + leeway)
         self.groups = group_names(claims)
         self.group_set = frozenset(self.groups)
         self.scopes = scope_names(claims)
@@ -99,7 +99,7 @@ class Session:
         self.id_token = id_token
         self.is_id_token_spoilt = is_id_token_spoilt
         self.user_info = user_info.claims if user_info else None
-        self.user_info_expires_at = user_info.claims["exp"] + leeway if user_info else 0
+        self.user_info_expires_at = float(user_info.claims["exp"] + leeway) if user_info else 0.0
         self._user_info_key = user_info.key if user_info else None
         self._user_info_copiers = _copiers(user_info.claims) if user_info else ()
         #: The set in which both keys were last found. The only thing here that ever changes.
@@ -171,6 +171,7 @@ class Sessions:
         self._keys = keys
         self._verifier = verifier
         self._remembered: OrderedDict[str, Session] = OrderedDict()
+        self._recall = self._remembered.get
         self._start_afresh()
         run_in_forked_children(self, type(self)._start_afresh)
 
@@ -187,7 +188,7 @@ class Sessions:
         """
         # A token that was taken in the Authorization header need not do in a cookie.
         name = "bearer " + access_token if bearer else access_token
-        session = self._remembered.get(name)
+        session = self._recall(name)
         if session is not None and now < session.expires_at:
             keys = self._keys.current(now)
             if session.id_token == id_token and (session.keys is keys or session.is_backed_by(keys)):

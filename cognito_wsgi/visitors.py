@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from .errors import (
     AuthorisationRequiredError,
     BadRequestError,
-    MalformedToken,
     MissingToken,
     RefusalError,
     TokenExpired,
@@ -55,9 +54,12 @@ class Visitors:
         if self._bearer_enabled and request.has_bearer:
             return self._find_by_bearer(request)
         try:
-            session = self._find_by_cookie(request, wait=True)
+            access_token, id_token = self._set.tokens(request.cookies)
+            session = self._sessions.find(access_token, id_token, request.now)
         except TokenVerifyError as error:
             return self._refreshed(request, error)
+        if session.is_id_token_spoilt:
+            self._note_spoilt(request, self._set.id)
         if request.is_unsafe:
             self._site.refuse_other_origins(request)
         return session
@@ -73,7 +75,11 @@ class Visitors:
                 return None
             if request.is_unsafe:
                 self._site.refuse_other_origins(request)
-            return self._find_by_cookie(request, wait=False)
+            access_token, id_token = self._set.tokens(request.cookies)
+            session = self._sessions.find(access_token, id_token, request.now, wait=False)
+            if session.is_id_token_spoilt:
+                self._note_spoilt(request, self._set.id)
+            return session
         except TokenVerifyError as error:
             if error.hopeless and not request.is_bearer:
                 self._note_spoilt(request, self._set.access)
@@ -123,17 +129,6 @@ class Visitors:
     def _note_spoilt(self, request: Request, base: str) -> None:
         """A cookie that is worth nothing: the next answer of ours takes it away."""
         request.spoilt_cookies += tuple(self._set.came(request.cookies, base))
-
-    def _find_by_cookie(self, request: Request, *, wait: bool) -> Session:
-        access_token, id_token = self._set.tokens(request.cookies)
-        if access_token is None:
-            if self._set.came(request.cookies, self._set.access):
-                raise MalformedToken("the access token's cookie came twice or not whole")
-            raise MissingToken("no access token")
-        session = self._sessions.find(access_token, id_token, request.now, wait=wait)
-        if session.is_id_token_spoilt:
-            self._note_spoilt(request, self._set.id)
-        return session
 
     def _refreshed(self, request: Request, error: TokenVerifyError) -> Session:
         """A new session in place of one that has expired or is gone, for the request to go on with."""

@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+from wsgiref.util import FileWrapper
 
 from flask import Flask
 
@@ -43,22 +44,32 @@ PUBLIC_PAGES = ("/branch-{}/news/2026/{}", "/branch-{}/static/js/{}.js")
 GROUPS = ("admin", "editor", "finance", "eu-central-1_TestPool0_Google")
 SCOPES = ("openid", "email", "profile", "aws.cognito.signin.user.admin")
 
-#: What gunicorn and Chrome put into the environ of a page's request. SCRIPT_NAME and the like included.
+#: The environ of a page's request as gunicorn makes it, from Chrome behind an AWS load balancer.
 BROWSER = {
+    "wsgi.errors": sys.stderr,
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "wsgi.file_wrapper": FileWrapper,
+    "wsgi.input_terminated": True,
+    "wsgi.early_hints": lambda headers: None,
+    "wsgi.url_scheme": "https",
+    "gunicorn.socket": object(),
     "REQUEST_METHOD": "GET",
     "SCRIPT_NAME": "",
     "QUERY_STRING": "",
     "SERVER_PROTOCOL": "HTTP/1.1",
-    "SERVER_SOFTWARE": "gunicorn/23.0.0",
+    "SERVER_SOFTWARE": "gunicorn/27.0.1",
     "SERVER_NAME": "127.0.0.1",
     "SERVER_PORT": "8000",
     "REMOTE_ADDR": "127.0.0.1",
     "REMOTE_PORT": "50514",
     "HTTP_HOST": "app.example.com",
-    "HTTP_CONNECTION": "keep-alive",
     "HTTP_X_FORWARDED_FOR": "198.51.100.23",
     "HTTP_X_FORWARDED_PROTO": "https",
-    "HTTP_CACHE_CONTROL": "max-age=0",
+    "HTTP_X_FORWARDED_PORT": "443",
+    "HTTP_X_AMZN_TRACE_ID": "Root=1-67891233-abcdef012345678912345678",
     "HTTP_SEC_CH_UA": '"Chromium";v="136", "Not.A/Brand";v="99"',
     "HTTP_SEC_CH_UA_MOBILE": "?0",
     "HTTP_SEC_CH_UA_PLATFORM": '"Linux"',
@@ -67,12 +78,6 @@ BROWSER = {
     "HTTP_ACCEPT_ENCODING": "gzip, deflate, br, zstd",
     "HTTP_ACCEPT_LANGUAGE": "en-GB,en;q=0.9,de;q=0.8",
     "HTTP_REFERER": "https://app.example.com/branch-0/admin",
-    "wsgi.version": (1, 0),
-    "wsgi.url_scheme": "https",
-    "wsgi.multithread": True,
-    "wsgi.multiprocess": True,
-    "wsgi.run_once": False,
-    "wsgi.errors": sys.stderr,
 }
 NAVIGATION = {
     "HTTP_ACCEPT": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -81,12 +86,14 @@ NAVIGATION = {
     "HTTP_SEC_FETCH_USER": "?1",
     "HTTP_SEC_FETCH_DEST": "document",
     "HTTP_UPGRADE_INSECURE_REQUESTS": "1",
+    "HTTP_PRIORITY": "u=0, i",
 }
 FETCH = {
     "HTTP_ACCEPT": "application/json",
     "HTTP_SEC_FETCH_SITE": "same-origin",
     "HTTP_SEC_FETCH_MODE": "cors",
     "HTTP_SEC_FETCH_DEST": "empty",
+    "HTTP_PRIORITY": "u=1, i",
 }
 
 
@@ -169,10 +176,12 @@ def make_environ(
     if user is not None:
         cookies.insert(2, f"{prefix}cognito_access_token={user.access_token}")
         cookies.append(f"{prefix}cognito_id_token={user.id_token}")
+    path = page.format(_random.randrange(branches), serial)
     return {
         **BROWSER,
         **NAVIGATION,
-        "PATH_INFO": page.format(_random.randrange(branches), serial),
+        "PATH_INFO": path,
+        "RAW_URI": path,
         "HTTP_COOKIE": "; ".join(cookies),
         "wsgi.input": io.BytesIO(),
     }
