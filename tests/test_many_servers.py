@@ -184,8 +184,8 @@ class TakingTurns:
                     allow_redirects=False,
                     timeout=20,
                 )
-            except requests.ConnectionError:
-                continue
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                continue  # it hung up before the answer, or in the middle of it
             self.served_by.append(port)
             kept = [
                 (name, value)
