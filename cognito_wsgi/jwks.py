@@ -164,6 +164,11 @@ class KeyStore:
             raise UnknownKey("kid is unknown")
         return keys[kid]
 
+    def require(self, now: float) -> None:
+        """Raises CognitoError if there are no keys and none are to be had."""
+        if self.current(now) is None:
+            self._first_keys(wait=True)
+
     def _look_after(self, now: float) -> KeySet | None:
         with self._lock:
             if self._keys is None or self._is_fresh(now):  # somebody else was here in between

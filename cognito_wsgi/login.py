@@ -208,6 +208,7 @@ class SignIn:
         login = known.login
         self._use_up(known)
         try:
+            self._verifier.require_keys(now)  # without them the code would be spent in vain
             answer = self._client.exchange_code(code, login.code_verifier)
         except GrantRefused as refused:
             raise self._refusal(

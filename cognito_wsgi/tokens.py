@@ -77,6 +77,10 @@ class TokenVerifier:
         #: Seconds that ``iat`` and ``nbf`` may lie ahead.
         self._tolerance = max(CLOCK_TOLERANCE, config.leeway)
 
+    def require_keys(self, now: float) -> None:
+        """Raises CognitoError where no token could be verified."""
+        self._keys.require(now)
+
     def verify_access_token(
         self, token: str, *, now: float, bearer: bool = False, wait: bool = True
     ) -> VerifiedToken:

@@ -400,11 +400,12 @@ def test_sign_in_in_an_outage_ends_on_a_503_in_time(cognito: LocalUserPool, trou
     assert cognito.calls["token"] == 1
 
 
-def test_sign_in_that_met_an_outage_is_finished_by_a_reload(cognito: LocalUserPool) -> None:
+@pytest.mark.parametrize("endpoint", ["token", "jwks"])
+def test_sign_in_that_met_an_outage_is_finished_by_a_reload(cognito: LocalUserPool, endpoint: str) -> None:
     house = house_of(cognito)
     with requests.Session() as http:
         callback = house.go_to_pool(http, house.ask("/private").location, "alice")
-    cognito.trouble.token = "503"
+    setattr(cognito.trouble, endpoint, "503")
     for _ in range(5):
         assert_is_an_outage(house, address=callback)
     cognito.trouble.clear()
