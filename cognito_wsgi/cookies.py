@@ -90,11 +90,16 @@ class CookieSet:
     def _without_lookalikes(self, header: str) -> str:
         """The header less what the application might take for a cookie of ours, and we do not.
 
-        Servers join a second Cookie header with a comma, and parsers of cookies take more for space than is.
+        Servers join a second Cookie header with a comma, and parsers of cookies take more for space than is, or
+        any space for the end of a cookie.
         """
         cookies = []
         for cookie in header.split(";"):
-            others = [part for part in cookie.split(",") if not self._looks_own(part)]
+            others = [
+                part
+                for part in cookie.split(",")
+                if not self._looks_own(part) and not any(map(self._looks_own, part.split()))
+            ]
             if others:
                 cookies.append(",".join(others))
         return ";".join(cookies)
@@ -130,6 +135,10 @@ class CookieSet:
         """The names that came of a cookie and its pieces."""
         return [name for name in self._pieces[base] if name in cookies]
 
+    def with_leftovers(self, cookies: OwnCookies) -> OwnCookies:
+        """These cookies, and the second piece of each value: no two of ours are longer (``MAX_TOTAL_SIZE``)."""
+        return dict.fromkeys(second for _, second, *_ in self._pieces.values()) | cookies
+
     def login_cookies(self, cookies: OwnCookies) -> dict[str, str | None]:
         """The login cookies of a request by name, so many at most as we set ourselves and a few more."""
         names = [name for name in cookies if name.startswith(self._login)]
@@ -162,6 +171,13 @@ class CookieSet:
     def delete(self, names: Iterable[str]) -> list[str]:
         """``Set-Cookie`` values that delete cookies, with the attributes they were set with."""
         return [self._dump(name, "", max_age=0) for name in names]
+
+    @staticmethod
+    def after(cookies: OwnCookies, set_cookies: Iterable[str]) -> OwnCookies:
+        """What the browser has instead of ``cookies`` once it got these ``Set-Cookie`` values of ours."""
+        pairs = (text.partition(";")[0].partition("=") for text in set_cookies)
+        new = {name: value for name, _, value in pairs}
+        return {name: value for name, value in {**cookies, **new}.items() if value != ""}
 
     def delete_all(self, cookies: OwnCookies) -> list[str]:
         """Delete each of our cookies that came."""

@@ -28,7 +28,7 @@ from .errors import (
     TokenVerifyError,
     UnknownKey,
 )
-from .paths import parse_path
+from .paths import parse_path, spellings
 from .request import Request
 from .tokens import _parse as parse_token
 
@@ -126,13 +126,13 @@ def explain(
 def _judge(gateway: CognitoGateway, request: Request) -> Explanation:
     """The way of ``CognitoGateway._decide``, with its own steps, up to the door of the application."""
     try:
-        path = parse_path(request.environ["PATH_INFO"])
+        path, as_it_came = parse_path(request.environ["PATH_INFO"])
     except BadRequestError as ambiguous:
         return Explanation(refusal=ambiguous)
-    if gateway.find_endpoint(request, path[0]) is not None:
-        return Explanation(endpoint=_describe_endpoint(gateway.config, path[0]))
+    if gateway.find_endpoint(request, path) is not None:
+        return Explanation(endpoint=_describe_endpoint(gateway.config, path))
     judged: list[Judged] = []
-    for spelling in dict.fromkeys(path):
+    for spelling in spellings(as_it_came):
         try:
             rule = gateway.find_rule(request, spelling)
         except BadRequestError as broken:  # a converter of the application's own is

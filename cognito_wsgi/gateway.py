@@ -34,7 +34,7 @@ from .errors import (
 from .events import Denied, Events, OnEvent, SignedIn, SignedOut, SignInFailed
 from .jwks import KeyStore
 from .login import SignIn, is_recent
-from .paths import ends_of_path, parse_path
+from .paths import ends_of_path, parse_path, spellings
 from .refresh import Refresher
 from .request import Request
 from .rule_tree import MatchedRule
@@ -114,7 +114,7 @@ class CognitoGateway:
         if self.config.refresh_enabled:
             self._endpoints[self.config.refresh_path] = self._refresh_on_demand
         #: Paths that may be an endpoint's. The callback's may begin with where the application is mounted.
-        self._own_paths = {*self._endpoints, *ends_of_path(self._callback_path)}
+        self._own_paths = {"/", *self._endpoints, *ends_of_path(self._callback_path)}
         if self.config.disabled:
             log.warning("AWS_COGNITO_DISABLED is set: cognito_wsgi lets EVERYONE in, to every path")
         if report_only:
@@ -138,15 +138,17 @@ class CognitoGateway:
         path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
         if path in self._own_paths and (endpoint := self.find_endpoint(request, path)) is not None:
             return endpoint(request)
-        self._let_in(request, path)
-        if as_it_came != path:  # a <path:…> route sees the slashes unmerged: both spellings must be let in
-            self._let_in(request, as_it_came)
+        if as_it_came == path:
+            self._let_in(request, path)
+        else:  # a <path:…> route sees slashes unmerged: all that routers may see must be let in
+            for spelling in spellings(as_it_came):
+                self._let_in(request, spelling)
         request.show()
         return _with_cookies(self.app, request.set_cookies) if request.set_cookies else self.app
 
     def find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
         """Which of our own endpoints a path is, if any. The callback's path counts from the root of the site."""
-        if request.script_name + path == self._callback_path:
+        if request.is_for(path, self._callback_path):
             return self._finish_sign_in
         return self._endpoints.get(path)
 
@@ -155,7 +157,7 @@ class CognitoGateway:
         if self._is_disabled:
             return _DISABLED
         rule = self.rules.match(request.method, path)
-        if rule is self.rules.default and request.script_name + path == self.config.logout_return_path:
+        if rule is self.rules.default and request.is_for(path, self.config.logout_return_path):
             return _AFTER_SIGN_OUT
         return rule
 
@@ -203,6 +205,8 @@ class CognitoGateway:
             raise MethodNotAllowedError("GET", "HEAD")
         if request.is_subresource:
             raise not_signed_in("only a navigation starts a sign-in")
+        if self._is_session_kept_back(request):
+            return pages.hop(self._site.requested_address(request))
         query = parse_query(request)
         is_signed_in = self._visitors.find_aside(request) is not None
         return self._send_to_cognito(
@@ -243,7 +247,7 @@ class CognitoGateway:
         cookie = self._visitors.find_refresh_token(request)
         if cookie is None:
             raise not_signed_in("no refresh token")
-        session = self._visitors.refresh(request, cookie)
+        session = self._visitors.refresh(request, cookie, sub=self._visitors.find_sub(request))
         return pages.json_answer({"expires_at": int(session.claims["exp"])}, set_cookies=request.set_cookies)
 
     def _sign_out(self, request: Request) -> WSGIApplication:
@@ -253,6 +257,10 @@ class CognitoGateway:
         if request.is_prefetch:
             raise BadRequestError("Signing out cannot be prefetched.", reason="a prefetch changes nothing")
         self._site.refuse_other_sites(request)
+        if request.is_cross_site and request.wants_page and not self._visitors.session_cookies_of(request):
+            return pages.hop(
+                self._site.sign_out_address(request)
+            )  # for a form they stay at home with Lax, too
         set_cookies = self._cookies.delete_all(request.cookies)
         cookie = self._visitors.find_refresh_token(request)
         self.events.emit(SignedOut(is_revoked=self._revoke(cookie.token) if cookie else None))
@@ -282,9 +290,10 @@ class CognitoGateway:
             parameters=parameters,
             max_auth_age=max_auth_age,
             check_loop=check_loop,
+            spoilt=request.spoilt_cookies,
         )
         spoilt = self._cookies.delete(request.spoilt_cookies)
-        return pages.redirect(begun.location, set_cookies=[*begun.set_cookies, *spoilt, *request.set_cookies])
+        return pages.redirect(begun.location, set_cookies=[*spoilt, *request.set_cookies, *begun.set_cookies])
 
     # refusals
 
@@ -318,12 +327,7 @@ class CognitoGateway:
     def _sign_in_for(self, request: Request, refusal: AuthorisationRequiredError) -> WSGIApplication:
         requested = self._site.requested_address(request)
         return_to = self._site.return_address(request, refusal.return_to or requested)
-        if (
-            self.config.cookie_samesite == "Strict"
-            and request.is_cross_site
-            and not self._visitors.session_cookies_of(request)
-        ):
-            # The browser kept them back because another site's link led here. Asked from here, it sends them.
+        if self._is_session_kept_back(request):
             return pages.hop(return_to)
         return self._send_to_cognito(
             request,
@@ -331,6 +335,17 @@ class CognitoGateway:
             {"prompt": "login"} if refusal.max_auth_age is not None else {},
             max_auth_age=refusal.max_auth_age,
             check_loop=request.session is None,
+        )
+
+    def _is_session_kept_back(self, request: Request) -> bool:
+        """Whether the browser may have a session and not tell, since another site's link led here.
+
+        Asked from a page of ours, it sends the cookies.
+        """
+        return (
+            self.config.cookie_samesite == "Strict"
+            and request.is_cross_site
+            and not self._visitors.session_cookies_of(request)
         )
 
     def _ask_application(self, request: Request, refusal: RefusalError) -> WSGIApplication | None:

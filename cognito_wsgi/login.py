@@ -16,7 +16,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in_header
@@ -138,11 +138,13 @@ class SignIn:
         parameters: Mapping[str, str],
         max_auth_age: int | None = None,
         check_loop: bool = True,
+        spoilt: Collection[str] = (),
     ) -> Begun:
         """Start a sign-in that comes back to ``return_to``, an address on this site.
 
         parameters: what is handed on to the authorize endpoint.
         check_loop: whether earlier sign-ins should have left a session.
+        spoilt: names of cookies that the answer deletes in any case.
 
         Raises BadRequestError where sign-ins do not stick.
         """
@@ -152,7 +154,8 @@ class SignIn:
         login = Login.fresh(return_to, max_auth_age)
         name = self._set.login_name(login.state)
         newest = {name: self._seal_login(login, now)}
-        room, given_up = self._make_room(size_in_header(newest), cookies, is_signed_in=not check_loop)
+        staying = {one: value for one, value in cookies.items() if one not in spoilt}
+        room, given_up = self._make_room(size_in_header(newest), staying, is_signed_in=not check_loop)
         logins = self._latest(known) | newest
         drop_oldest(logins, room)
         if name not in logins:
@@ -223,6 +226,8 @@ class SignIn:
         self._check_recent(session, known, now)
         others = [other for other in self._known_logins(cookies, now) if other.name != known.name]
         logins = self._latest(others) | {known.name: self._seal_login(login.finished(), now)}
+        if self._config.cookie_samesite == "Strict":  # the browser has kept them back
+            cookies = self._set.with_leftovers(cookies)
         try:
             set_cookies = self._session_cookies.store(
                 session, answer.refresh_token, cookies, now, logins=logins
@@ -354,18 +359,18 @@ class SignIn:
         return {login.name: login.value for login in known[-(MAX_LOGINS - 1) :]}
 
     def _make_room(self, needed: int, cookies: OwnCookies, *, is_signed_in: bool) -> tuple[int, list[str]]:
-        """Bytes for login cookies beside the session's, and the names of those to give up for that: the ID token's.
+        """Bytes for login cookies beside the session's, and the names of those to give up for that.
 
-        Where nobody is signed in, access and ID token have expired, or an answer of the gateway deletes them.
+        The ID token's go first. The access token's are kept if it is known to be good.
         """
-        room = MAX_TOTAL_SIZE - self._set.size_that_came(cookies, self._set.refresh)
-        if not is_signed_in:
-            return max(room, needed), []
-        id_size = self._set.size_that_came(cookies, self._set.id)
-        room -= self._set.size_that_came(cookies, self._set.access) + id_size
-        if room >= needed:
-            return room, []
-        return room + id_size, self._set.came(cookies, self._set.id)
+        bases = (self._set.access, self._set.id, self._set.refresh)
+        room = MAX_TOTAL_SIZE - sum(self._set.size_that_came(cookies, base) for base in bases)
+        given_up: list[str] = []
+        for base in (self._set.id,) if is_signed_in else (self._set.id, self._set.access):
+            if room < needed:
+                room += self._set.size_that_came(cookies, base)
+                given_up += self._set.came(cookies, base)
+        return room if is_signed_in else max(room, needed), given_up
 
     def _stop_loop(self, known: list[_KnownLogin], cookies: OwnCookies, now: float) -> None:
         recent = [one for one in known if one.login.is_finished and 0 <= now - one.began_at < LOOP_WINDOW]

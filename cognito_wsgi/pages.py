@@ -126,10 +126,17 @@ def refusal_problem(error: RefusalError) -> Response:
 
 
 def private(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The headers of an answer that sets a session's cookies: no shared cache may keep it (RFC 9111 §7.3)."""
-    others = [(name, value) for name, value in headers if name.lower() != "cache-control"]
+    """The headers of an answer that sets a session's cookies: no shared cache may keep it (RFC 9111 §7.3).
+
+    What is said to some caches alone goes before that (RFC 9213), and so is left out.
+    """
+    others = [
+        (name, value)
+        for name, value in headers
+        if not name.lower().endswith(("cache-control", "surrogate-control"))
+    ]
     said = ", ".join(value for name, value in headers if name.lower() == "cache-control")
-    control = parse_cache_control_header(said, cls=ResponseCacheControl)
+    control = parse_cache_control_header(said.lower(), cls=ResponseCacheControl)
     if not control.no_store:
         control.public = False
         del control.s_maxage

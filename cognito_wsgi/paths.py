@@ -18,6 +18,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DOT_SEGMENT = re.compile(r"(?:\A|/)\.\.?(?:/|\Z)")
 _SLASHES = re.compile(r"/{2,}")
 
+#: Runs of slashes inside a path: each makes one more way to read it.
+MAX_RUNS = 20
+
 #: Longest address, in characters, that a sign-in returns to. It travels in a cookie.
 MAX_RETURN_LENGTH = 2000
 
@@ -68,7 +71,21 @@ def parse_decoded_path(path: str) -> tuple[str, str]:
     if _DOT_SEGMENT.search(path):
         raise BadRequestError("The path of the address has a segment of one or two dots.")
     as_it_came = "/" + path.lstrip("/")
-    return _SLASHES.sub("/", as_it_came), as_it_came
+    merged, runs = _SLASHES.subn("/", as_it_came)
+    if runs > MAX_RUNS:
+        raise BadRequestError("The path of the address has too many runs of slashes.")
+    return merged, as_it_came
+
+
+def spellings(as_it_came: str) -> Iterator[str]:
+    """What routers may see of a path: the runs of slashes merged up to somewhere, from there on as they came.
+
+    A router merges all or none, but for those in front, which it passes over; and where one application is mounted
+    in another, these are in the midst of the path.
+    """
+    for number in range(len(_SLASHES.findall(as_it_came)), 0, -1):
+        yield _SLASHES.sub("/", as_it_came, count=number)
+    yield as_it_came
 
 
 def ends_of_path(path: str) -> Iterator[str]:

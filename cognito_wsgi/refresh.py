@@ -32,6 +32,15 @@ class RefreshRefused(CognitoWsgiError):
     """
 
 
+class UnverifiedTokensError(CognitoError):
+    """Cognito has answered with tokens that cannot be verified now. ``refresh_token``: the one it rotated to, if so.
+
+    The browser has to have that one, since the one it has is dead.
+    """
+
+    refresh_token: str | None = None
+
+
 class Refreshed(NamedTuple):
     session: Session
     #: The refresh token to keep from now on: the new one, or the old one if it was not rotated.
@@ -83,7 +92,8 @@ class Refresher:
 
         id_token: the old one, kept if Cognito sends none.
 
-        Raises RefreshRefused if the session has ended, CognitoError if that cannot be told.
+        Raises RefreshRefused if the session has ended, UnverifiedTokensError if what Cognito sent cannot be used,
+        CognitoError if Cognito could not be asked.
         """
         started = time.time()
         while True:
@@ -93,9 +103,11 @@ class Refresher:
             answer = self._wait(entry)
             try:
                 session = self._sessions.find(answer.access_token, answer.id_token or id_token, time.time())
+            except CognitoError as error:  # a key that cannot be had
+                raise _unverified(error, answer) from None
             except TokenVerifyError as error:
                 if is_mine or not isinstance(error, TokenExpired):
-                    raise self._useless(error) from None
+                    raise _unverified(self._useless(error), answer) from None
                 self._forget(refresh_token, entry)  # tokens that live for less than a latecomer's minute
                 refresh_token = entry.successor or refresh_token
             else:
@@ -162,6 +174,7 @@ class Refresher:
     def _call(self, refresh_token: str, entry: _Entry) -> None:
         """Ask, for all who share the entry."""
         try:
+            self._sessions.require_keys(time.time())  # else a token that is rotated would be spent in vain
             answer = self._client.refresh(refresh_token)
         except GrantRefused:
             entry.died_at = time.time()
@@ -214,6 +227,13 @@ class Refresher:
         reason = f"the access token that Cognito sent is refused: {error.reason}"
         self._events.emit(RefreshFailed(is_final=False, reason=reason))
         return unavailable(reason)
+
+
+def _unverified(error: CognitoError, answer: TokenAnswer) -> UnverifiedTokensError:
+    retry_after = cast("int | None", error.retry_after)
+    unverified = UnverifiedTokensError(error.description or "", reason=error.reason, retry_after=retry_after)
+    unverified.refresh_token = answer.refresh_token
+    return unverified
 
 
 def _for_one_request(error: CognitoError) -> CognitoError:

@@ -71,9 +71,20 @@ class Request:
 
     @property
     def script_name(self) -> str:
-        """Where the application is mounted, decoded; "" for the root of the site."""
-        script_name: str = self.environ.get("SCRIPT_NAME", "")
-        return script_name.encode("latin-1", "replace").decode("utf-8", "replace")
+        """Where the application is mounted, decoded: "" for the root of the site, else begun by one slash."""
+        script_name: str = self.environ.get("SCRIPT_NAME", "").strip("/")
+        return (
+            "/" + script_name.encode("latin-1", "replace").decode("utf-8", "replace") if script_name else ""
+        )
+
+    def is_for(self, path: str, address: str | None) -> bool:
+        """Whether ``path``, made from the environ, is that of an address of the site, its mount included.
+
+        Asked for by its mount's very name, an application has an empty path, which is judged as "/".
+        """
+        if address and address == self.script_name:
+            return not self.environ.get("PATH_INFO")
+        return self.script_name + path == address
 
     @property
     def is_cross_site(self) -> bool:

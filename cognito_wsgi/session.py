@@ -163,6 +163,10 @@ def _copy_json(value: Any) -> Any:
     return value
 
 
+#: What a session is remembered by: the text of a cookie, or that of an Authorization header by itself in a tuple.
+_Name: TypeAlias = str | tuple[str]
+
+
 class Sessions:
     """Tokens in, sessions out; each pair of tokens is verified once in a process."""
 
@@ -170,7 +174,7 @@ class Sessions:
         self._leeway = config.leeway
         self._keys = keys
         self._verifier = verifier
-        self._remembered: OrderedDict[str, Session] = OrderedDict()
+        self._remembered: OrderedDict[_Name, Session] = OrderedDict()
         self._recall = self._remembered.get
         self._start_afresh()
         run_in_forked_children(self, type(self)._start_afresh)
@@ -186,8 +190,8 @@ class Sessions:
         Raises TokenVerifyError if the access token is refused, CognitoError if that cannot be told. An ID
         token that is refused only leaves ``user_info`` empty.
         """
-        # A token that was taken in the Authorization header need not do in a cookie.
-        name = "bearer " + access_token if bearer else access_token
+        # A token that was taken in the Authorization header need not do in a cookie, whatever text that holds.
+        name = (access_token,) if bearer else access_token
         session = self._recall(name)
         if session is not None and now < session.expires_at:
             keys = self._keys.current(now)
@@ -196,7 +200,7 @@ class Sessions:
         return self._verify(name, access_token, id_token, now, bearer=bearer, wait=wait)
 
     def _verify(
-        self, name: str, access_token: str, id_token: str | None, now: float, *, bearer: bool, wait: bool
+        self, name: _Name, access_token: str, id_token: str | None, now: float, *, bearer: bool, wait: bool
     ) -> Session:
         access = self._verifier.verify_access_token(access_token, now=now, bearer=bearer, wait=wait)
         user_info, error = self._verify_id_token(id_token, access_token, access, now, wait)
@@ -214,6 +218,10 @@ class Sessions:
         ):  # else the next try may end otherwise
             self._remember(name, session)
         return session
+
+    def require_keys(self, now: float) -> None:
+        """Raises CognitoError where no token could be verified."""
+        self._verifier.require_keys(now)
 
     def make(
         self, access: VerifiedToken, access_token: str, id_token: str | None, user_info: VerifiedToken | None
@@ -240,7 +248,7 @@ class Sessions:
             return None, error
         return verified, None
 
-    def _remember(self, name: str, session: Session) -> None:
+    def _remember(self, name: _Name, session: Session) -> None:
         with self._lock:
             self._remembered[name] = session
             if len(self._remembered) > MAX_REMEMBERED:
@@ -289,7 +297,7 @@ class SessionCookies:
 
         Raises SessionTooLarge if even that does not do.
         """
-        access, refresh = session.access_token, self._refresh_text(session, refresh_token, now)
+        access, refresh = session.access_token, self._refresh_text(refresh_token, session.sub, now)
         access_size = self._set.size(self._set.access, access)
         refresh_size = self._set.size(self._set.refresh, refresh)
         room = MAX_TOTAL_SIZE - access_size - refresh_size
@@ -332,10 +340,23 @@ class SessionCookies:
         remaining = max(1, int(expires_at - now))
         return min(remaining, self._config.cookie_max_age or remaining, MAX_COOKIE_AGE)
 
-    def _refresh_text(self, session: Session, refresh_token: str | None, now: float) -> str | None:
+    def store_refresh_token(
+        self, refresh_token: str | None, sub: str | None, cookies: OwnCookies, now: float
+    ) -> list[str]:
+        """``Set-Cookie`` values for a refresh token alone; [] for None.
+
+        sub: whose it is, as the cookie of the one before it said.
+        """
+        if refresh_token is None:
+            return []
+        text = self._refresh_text(refresh_token, sub or "", now)
+        max_age = self._config.refresh_cookie_max_age
+        return self._set.store(self._set.refresh, text, max_age=max_age, cookies=cookies)
+
+    def _refresh_text(self, refresh_token: str | None, sub: str, now: float) -> str | None:
         """What the refresh token's cookie holds; None for no cookie."""
         if refresh_token is None or not self._config.refresh_enabled:
             return None
         if not self._config.refresh_cookie_encrypted:
             return refresh_token
-        return self._seal.seal(pack_refresh_token(refresh_token, session.sub), now)
+        return self._seal.seal(pack_refresh_token(refresh_token, sub), now)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from .errors import (
     AuthorisationRequiredError,
     BadRequestError,
+    CognitoError,
     MissingToken,
     RefusalError,
     TokenExpired,
     TokenVerifyError,
     UnknownKey,
 )
-from .refresh import RefreshRefused
+from .refresh import RefreshRefused, UnverifiedTokensError
 from .session import SessionTooLarge
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ class Visitors:
             log.debug("no session on this public path: %s", error.reason)
         return None
 
+    def find_sub(self, request: Request) -> str | None:
+        """Whose access token came, live or expired, where that can be told without waiting."""
+        try:
+            access_token, id_token = self._set.tokens(request.cookies)
+            return self._sessions.find(access_token, id_token, request.now, wait=False).sub
+        except TokenExpired as expired:
+            return str(expired.claims["sub"])
+        except (TokenVerifyError, CognitoError):
+            return None
+
     def find_refresh_token(self, request: Request) -> RefreshCookie | None:
         """The refresh token, if the cookie holds one that may be used."""
         found = self._session_cookies.find_refresh_token(request.cookies, request.now)
@@ -106,6 +117,13 @@ class Visitors:
             session, refresh_token = self._refresher.refresh(cookie.token, id_token)
         except RefreshRefused as error:
             raise not_signed_in(str(error)) from None
+        except UnverifiedTokensError as error:
+            error.set_cookies = tuple(
+                self._session_cookies.store_refresh_token(
+                    error.refresh_token, cookie.sub, request.cookies, request.now
+                )
+            )
+            raise
         if {sub, cookie.sub} - {None, session.sub}:
             request.spoilt_cookies += self.session_cookies_of(request)
             raise not_signed_in("the refreshed tokens are another user's")
@@ -114,6 +132,8 @@ class Visitors:
             request.set_cookies = self._session_cookies.store(
                 session, refresh_token, request.cookies, request.now, logins=logins
             )
+            request.cookies = self._set.after(request.cookies, request.set_cookies)
+            request.spoilt_cookies = ()
         except SessionTooLarge as error:
             log.error("a refreshed session cannot be kept: %s", error)
             raise BadRequestError(
@@ -141,8 +161,8 @@ class Visitors:
             raise not_signed_in(error.reason)
         if request.is_unsafe:
             self._site.refuse_other_origins(request)
-        sub = error.claims["sub"] if isinstance(error, TokenExpired) else None
-        return self.refresh(request, cookie, sub=str(sub) if sub is not None else None)
+        sub = str(error.claims["sub"]) if isinstance(error, TokenExpired) else None
+        return self.refresh(request, cookie, sub=sub)
 
     def _find_by_bearer(self, request: Request) -> Session:
         """The token of the Authorization header decides alone (RFC 6750 §3.1)."""

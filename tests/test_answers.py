@@ -25,6 +25,7 @@ from cognito_wsgi import (
 from cognito_wsgi.testing import TestPool
 
 from .serving import free_port
+from .test_refresh import by_header
 from .visiting import FETCH, FORM, NAVIGATION, ORIGIN, Application, House, Page, query_of, rows
 
 RULES = {
@@ -785,6 +786,15 @@ def test_machines_of_the_clients_named_are_let_in(pool, api, client_id, status):
 def test_another_clients_token_is_none_in_a_cookie(pool, api):
     pool.set_cookies(api.client, pool.access_token(claims={"client_id": "machine"}))
     assert api.ask("/x", FETCH).status_code == 401
+
+
+def test_a_token_of_the_header_is_not_remembered_for_a_cookie(pool, api):
+    """Whatever text a cookie holds; what the header may have, no cookie may."""
+    token = pool.machine_token(client_id="machine", scopes=["api/read", "api/write"])
+    assert api.ask("/scoped", FETCH, headers=bearer(token)).status_code == 200
+    for text in (token, f"bearer {token}", f"Bearer {token}", f"('{token}',)"):
+        headers = {"Cookie": f"cognito_access_token={text}"}
+        assert by_header(api).ask("/scoped", FETCH, headers=headers).status_code == 401
 
 
 def test_a_token_in_the_query_is_none(pool, api):

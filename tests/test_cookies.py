@@ -221,6 +221,8 @@ def test_only_the_exact_names_are_read(name):
         pytest.param("{}\xa0", id="behind the name"),
         pytest.param("a=1,{}", id="a second Cookie header, joined by a server"),
         pytest.param("a=1, {}", id="joined with a space"),
+        pytest.param("a=1 {}", id="behind a space, where http.cookies ends a cookie"),
+        pytest.param('a="1"\t{}', id="behind a tab"),
     ],
 )
 @pytest.mark.parametrize("name", [A, f"{A}_1", LOGIN])

@@ -534,6 +534,30 @@ def many_groups() -> Iterator[tuple[House, dict[str, str]]]:
         yield house, jar
 
 
+def test_beside_a_session_that_cannot_be_verified_now_the_cookies_stay_within_7500_bytes(user_pool):
+    user_pool.set_groups("dave", [f"{number:030}" for number in range(45)])
+    config = local_config(user_pool, AWS_COGNITO_REFRESH_FLOW_ENABLED=True)
+    house, fresh = House(config, RULES), House(config, RULES)
+    house.sign_in("/x", "dave")
+    user_pool.trouble.jwks = "503"
+    fresh.client._cookies = house.client._cookies
+    answer = fresh.ask("/login", query_string={"next": "/" + "n" * 1900})
+    assert answer.status_code == 302
+    assert len(fresh.cookie_header) <= MAX_TOTAL_SIZE
+    assert REFRESH in fresh.cookies
+
+
+def test_a_session_that_was_refreshed_and_is_too_old_for_a_rule_stays_within_7500_bytes(many_groups):
+    house, jar = many_groups
+    stepping = House(house.config, {"/": "public", "/pay": {"max_auth_age": 1}})
+    stepping.set_cookie(REFRESH, jar[REFRESH])
+    with time_machine.travel(time.time() + 60):
+        answer = stepping.ask("/pay", query_string={"next": "n" * 700})
+    assert answer.status_code == 302
+    assert {ACCESS, REFRESH} <= set(stepping.cookies)
+    assert len(stepping.cookie_header) <= MAX_TOTAL_SIZE
+
+
 def test_beside_a_large_session_fewer_login_cookies_are_kept(many_groups):
     house, jar = many_groups
     house.client._cookies.clear()
@@ -618,6 +642,40 @@ def test_a_login_cookie_that_came_does_not_spare_that_step(user_pool):
     assert go_on(house.ask("/x", FROM_ELSEWHERE)) == "/x"
 
 
+def test_links_from_another_site_to_the_sign_in_take_that_step_and_fill_no_cookies(user_pool):
+    house = strict(user_pool)
+    house.sign_in("/x")
+    size = len(house.cookie_header)
+    jar = dict(house.cookies)
+    for _ in range(3):
+        drop_session(house)  # kept back by the browser
+        address = "/login?next=%2F" + "n" * 1900
+        assert go_on(house.ask(address, FROM_ELSEWHERE)) == address
+        for name, value in jar.items():
+            house.set_cookie(name, value)
+    assert len(house.cookie_header) == size
+
+
+def test_a_strict_session_leaves_nothing_of_a_longer_one_that_the_browser_kept_back(user_pool, http):
+    user_pool.set_groups("dave", [f"{number:030}" for number in range(90)])
+    house = strict(user_pool)
+    house.sign_in("/x", "dave")
+    jar = dict(house.cookies)
+    assert f"{ACCESS}_1" in jar
+    callback = house.go_to_pool(http, begin(house, "/login?next=/x"), "alice")
+    drop_session(house)
+    answer = house.ask(callback, FROM_ELSEWHERE)
+    new = dict(house.cookies)
+    for name, value in jar.items():
+        house.set_cookie(name, value)
+    for cookie in answer.headers.getlist("Set-Cookie"):
+        name = cookie.partition("=")[0]
+        house.client.delete_cookie(name)
+        if name in new:
+            house.set_cookie(name, new[name])
+    assert house.environ_of("/x", FETCH)["REMOTE_USER"] == "alice"
+
+
 # mounted under a prefix
 
 
@@ -657,6 +715,33 @@ def test_under_a_prefix_all_paths_and_cookies_fit(mounted, http, user_pool):
     assert mounted.ask("/app/logout").status_code == 302
     assert mounted.cookies == {}
     assert mounted.environ_of("/app/")["cognito.claims"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "is_home"), [("/app", True), ("/app/", False), ("/app/x", False), ("/app/app", False)]
+)
+def test_the_name_of_the_mount_may_be_where_cognito_returns_after_sign_out(user_pool, path, is_home):
+    addresses = {"redirect_url": "http://localhost/app/callback", "logout_url": "http://localhost/app"}
+    house = House(local_config(user_pool, **user_pool.settings("web", **addresses)), {})
+    house.client = Client(DispatcherMiddleware(nothing, {"/app": house.client.application}))
+    assert house.ask(path).status_code == (200 if is_home else 302)
+
+
+def test_the_name_of_the_mount_may_be_the_callback(user_pool, http):
+    addresses = {"redirect_url": "http://localhost/app", "logout_url": "http://localhost/app/bye"}
+    house = House(local_config(user_pool, **user_pool.settings("web", **addresses)), {})
+    house.client = Client(DispatcherMiddleware(nothing, {"/app": house.client.application}))
+    callback = house.go_to_pool(http, begin(house, "/app/x"), "alice")
+    assert house.ask(callback).location == "/app/x"
+
+
+@pytest.mark.parametrize("script_name", ["//evil.test", "///evil.test/", "//evil.test//"])
+def test_a_mount_of_two_slashes_leads_to_no_other_host(user_pool, http, script_name):
+    house = House(local_config(user_pool), RULES)
+    for address in ("/x", "/login"):
+        there = house.ask(address, environ_overrides={"SCRIPT_NAME": script_name}).location
+        answer = house.ask(house.go_to_pool(http, there, "alice"))
+        assert answer.location.startswith("/evil.test/")
 
 
 def test_under_a_prefix_next_and_login_url_have_it(mounted, http):

@@ -6,11 +6,14 @@ import re
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
+from flask import Flask
 from hypothesis import example, given
 from hypothesis import strategies as st
-from werkzeug.test import EnvironBuilder
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Request
 
+from cognito_wsgi import CognitoGateway
 from cognito_wsgi.errors import BadRequestError
 from cognito_wsgi.paths import (
     MAX_RETURN_LENGTH,
@@ -20,7 +23,9 @@ from cognito_wsgi.paths import (
     parse_path,
     quote_path,
     quote_query,
+    spellings,
 )
+from cognito_wsgi.testing import TestPool
 
 # what is judged
 
@@ -36,6 +41,8 @@ CLEAR = [
     pytest.param("/admin///users//7", "/admin/users/7", "/admin///users//7", id="runs inside"),
     pytest.param("//admin//users//", "/admin/users/", "/admin//users//", id="runs everywhere"),
     pytest.param("/admin//", "/admin/", "/admin//", id="run at the end"),
+    pytest.param("/a" + "//b" * 20, "/a" + "/b" * 20, "/a" + "//b" * 20, id="as many runs as may be"),
+    pytest.param("/a" + "/" * 9000, "/a/", "/a" + "/" * 9000, id="one run, however long"),
     pytest.param("/ADMIN", "/ADMIN", "/ADMIN", id="capitals"),
     pytest.param("/admin?x", "/admin?x", "/admin?x", id="question mark that was encoded"),
     pytest.param("/admin#x", "/admin#x", "/admin#x", id="fragment on the wire"),
@@ -58,6 +65,40 @@ CLEAR = [
 @pytest.mark.parametrize(("path_info", "merged", "as_it_came"), CLEAR)
 def test_a_clear_path_is_judged_decoded_and_with_single_slashes(path_info, merged, as_it_came):
     assert parse_path(path_info) == (merged, as_it_came)
+
+
+@pytest.mark.parametrize(
+    ("as_it_came", "judged"),
+    [
+        pytest.param("/a/b", ["/a/b"], id="no run"),
+        pytest.param("/a//b", ["/a/b", "/a//b"], id="one"),
+        pytest.param("/a//b///c//", ["/a/b/c/", "/a/b/c//", "/a/b///c//", "/a//b///c//"], id="three"),
+    ],
+)
+def test_runs_of_slashes_are_merged_up_to_somewhere(as_it_came, judged):
+    assert list(spellings(as_it_came)) == judged
+
+
+def test_an_application_mounted_in_another_passes_over_slashes_in_the_midst_of_the_path():
+    """DispatcherMiddleware hands on //x/a//b, Flask drops the first run, and a <path:…> route sees the second."""
+    inner = Flask("inner")
+    inner.add_url_rule("/x/<a>/<b>", "two", lambda a, b: "for all")
+    inner.add_url_rule("/x/<path:rest>", "rest", lambda rest: "for the staff")
+    pool = TestPool()
+    rules = {"/m": "authenticated", "/m/x/<path:rest>": ["staff"], "/m/x/<a>/<b>": "public"}
+    gateway = CognitoGateway(
+        DispatcherMiddleware(Flask("main").wsgi_app, {"/m": inner}), pool.config(), rules
+    )
+    client = Client(gateway)
+    pool.sign_in(client, "alice")
+    for path, status in (("/m/x/a/b", 200), ("/m/x/a//b", 403), ("/m//x/a//b", 403), ("/m//x//a//b", 403)):
+        assert client.get("http://localhost/", environ_overrides={"PATH_INFO": path}).status_code == status, (
+            path
+        )
+    pool.sign_in(client, "alice", groups=["staff"])
+    assert (
+        client.get("http://localhost/", environ_overrides={"PATH_INFO": "/m//x/a//b"}).text == "for the staff"
+    )
 
 
 AMBIGUOUS = [
@@ -91,6 +132,7 @@ AMBIGUOUS = [
     pytest.param("/\xe4dmin", "UTF-8", id="latin-1"),
     pytest.param("/\xed\xa0\x80", "UTF-8", id="surrogate"),
     pytest.param("/k\u0101se", "UTF-8", id="no bytes at all"),
+    pytest.param("/a" + "//b" * 21, "runs of slashes", id="more runs of slashes than anybody reads"),
 ]
 
 

@@ -287,9 +287,16 @@ def decode(path_info: str) -> str | None:
 
 
 def spellings(path: str) -> set[str]:
-    """The ways in which routers read slashes. Flask's passes over those in front, and no others."""
-    as_it_came = "/" + path.lstrip("/")
-    return {as_it_came, re.sub("/+", "/", as_it_came)}
+    """The ways in which routers read slashes. Flask's passes over those in front, wherever it is mounted."""
+    texts = re.split("/+", "/" + path.lstrip("/"))
+    runs = ["/", *re.findall("/+", path.lstrip("/"))]
+    return {
+        "".join(
+            text + ("/" if n < merged else run)
+            for n, (text, run) in enumerate(zip(texts, [*runs, ""], strict=True))
+        )
+        for merged in range(len(runs) + 1)
+    }
 
 
 def accepted(rules: list[CoveringRule], make: Any) -> tuple[list[CoveringRule], CognitoGateway]:

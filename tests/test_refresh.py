@@ -536,6 +536,19 @@ def test_new_tokens_of_another_user_than_the_expired_one_end_the_session(user_po
     assert names_of(answer) == set()
 
 
+@pytest.mark.parametrize("lifetime", [1, 3600], ids=["expired", "live"])
+def test_a_refresh_on_demand_is_for_the_user_of_the_access_token(user_pool, lifetime):
+    house = signed_in(user_pool, AWS_COGNITO_REFRESH_COOKIE_ENCRYPTED=False)
+    user_pool.trouble.access_token_lifetime = lifetime
+    house.set_cookie(ACCESS, user_pool.issue_tokens("bob", client="web")["access_token"])
+    user_pool.trouble.clear()
+    with time_machine.travel(time.time() + 2):
+        answer = house.ask("/refresh", FETCH, method="POST")
+    assert answer.status_code == 401
+    assert names_of(answer) == set()
+    assert {ACCESS, REFRESH} <= names_of(answer, deleted=True)
+
+
 def test_new_tokens_of_another_user_than_the_refresh_cookies_end_the_session(user_pool, house):
     packed = pack_refresh_token(user_pool.issue_tokens("bob", client="web")["refresh_token"], "alice's sub")
     house.set_cookie(REFRESH, Seal(house.config, "refresh").seal(packed, time.time()))
@@ -595,20 +608,36 @@ def refused_by(refresher: Refresher, token: str) -> CognitoError:
     return caught.value
 
 
-def test_keys_that_cannot_be_fetched_do_not_lose_a_rotated_token(user_pool, house):
-    """Cognito has rotated the token, and the new one is verified as soon as its key is to be had."""
-    user_pool.trouble.rotation = True
+@pytest.mark.parametrize("encrypted", [True, False], ids=["encrypted", "bare"])
+def test_keys_that_cannot_be_fetched_do_not_lose_a_rotated_token(user_pool, encrypted):
+    """Cognito has rotated the token and its key: the browser gets what it rotated to, for any process to go on with."""
+    house = signed_in(user_pool, AWS_COGNITO_REFRESH_COOKIE_ENCRYPTED=encrypted)
+    user_pool.trouble.rotation, user_pool.trouble.rotation_grace = True, 0
     user_pool.rotate_keys()
     user_pool.trouble.jwks = "503"
     lose_access_token(house)
-    assert house.ask("/x").status_code == 503
+    answer = house.ask("/x")
+    assert answer.status_code == 503
+    assert names_of(answer) == {REFRESH}
     assert calls(user_pool) == 1
     user_pool.trouble.jwks = None
-    with time_machine.travel(time.time() + 31):  # the next fetch for an unknown key
-        assert house.environ_of("/x")["REMOTE_USER"] == "alice"
-    assert calls(user_pool) == 1
+    other = House(house.config, RULES)
+    other.client._cookies = house.client._cookies
+    assert other.environ_of("/x")["REMOTE_USER"] == "alice"
     with hours_later():
         assert house.ask("/x").data == b"inside"
+
+
+def test_a_process_without_keys_spends_no_refresh_token(user_pool, house):
+    user_pool.trouble.rotation, user_pool.trouble.rotation_grace = True, 0
+    lose_access_token(house)
+    old = {"Cookie": house.cookie_header}
+    fresh = by_header(House(house.config, RULES))
+    user_pool.trouble.jwks = "503"
+    answer = fresh.ask("/x", headers=old)
+    assert (answer.status_code, names_of(answer), calls(user_pool)) == (503, set(), 0)
+    user_pool.trouble.jwks = None
+    assert fresh.ask("/x", headers=old).data == b"inside"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cognito_wsgi.testing import TestPool
 
 from .serving import wait_for
 from .test_refresh import RULES, by_header, signed_in
-from .visiting import FETCH, FORM, NAVIGATION, House, local_config, query_of
+from .visiting import FETCH, FORM, NAVIGATION, House, Page, local_config, query_of
 
 ACCESS, ID, REFRESH = "cognito_access_token", "cognito_id_token", "cognito_refresh_token"
 
@@ -91,6 +91,30 @@ def test_other_methods_sign_nobody_out(user_pool, house, method):
     assert answer.headers["Allow"] == "GET, HEAD, POST"
     assert answer.headers.getlist("Set-Cookie") == []
     assert user_pool.calls["revoke"] == 0
+
+
+@pytest.mark.parametrize(
+    ("samesite", "method", "origin"),
+    [
+        pytest.param("Lax", "POST", {"Origin": "https://portal.example"}, id="form"),
+        pytest.param("Strict", "POST", {"Origin": "https://portal.example"}, id="form, strict"),
+        pytest.param("Strict", "GET", {"Referer": "https://portal.example/"}, id="link, strict"),
+    ],
+)
+def test_a_trusted_site_signs_out_although_the_browser_keeps_the_cookies_back(
+    user_pool, samesite, method, origin
+):
+    trusting = {"AWS_COGNITO_TRUSTED_ORIGINS": ["https://portal.example"]}
+    settings = {"AWS_COGNITO_REFRESH_FLOW_ENABLED": True, "AWS_COGNITO_COOKIE_SAMESITE": samesite}
+    house = House(local_config(user_pool, **settings, **trusting), RULES)
+    house.sign_in("/x")
+    from_there = {**NAVIGATION, "Sec-Fetch-Site": "cross-site", **origin}
+    step = by_header(house).ask("/logout", from_there, method=method)
+    assert step.status_code == 200
+    address = Page(step.text).goes_on_to
+    assert address == "/logout"
+    check_signed_out(house, house.ask(address))
+    assert user_pool.calls["revoke"] == 1
 
 
 # whose cookies, and with what attributes

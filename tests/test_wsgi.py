@@ -327,6 +327,7 @@ def cache_control(refreshing: House, *headers: tuple[str, str]) -> list[str]:
         pytest.param(["no-cache"], {"private", "no-cache"}, id="no-cache"),
         pytest.param(["private"], {"private"}, id="private"),
         pytest.param(['private="x-name"'], {"private"}, id="private for one header alone"),
+        pytest.param(["PUBLIC, S-MaxAge=9"], {"private"}, id="in capitals"),
         pytest.param(["no-store"], {"no-store"}, id="no-store"),
         pytest.param(["no-store, max-age=0"], {"no-store", "max-age=0"}, id="no-store and more"),
         pytest.param(["public", "max-age=60"], {"private", "max-age=60"}, id="in two lines"),
@@ -339,6 +340,16 @@ def test_an_answer_that_sets_cookies_is_private_or_stricter(refreshing, said, he
     lines = cache_control(refreshing, *(("cache-control", value) for value in said))
     assert len(lines) == 1
     assert {directive.strip() for directive in lines[0].split(",")} == heard
+
+
+@pytest.mark.parametrize("name", ["CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Surrogate-Control"])
+def test_what_is_said_to_some_caches_alone_does_not_go_before_that(refreshing, name):
+    """RFC 9213 §2.1: such a cache ignores Cache-Control."""
+    refreshing.app.headers = ((name, "public, max-age=600"),)
+    answer = refreshing.ask("/claims")
+    assert answer.headers["Cache-Control"] == "private"
+    assert name not in answer.headers
+    assert name in refreshing.ask("/claims").headers  # which sets no cookies
 
 
 def test_cookies_are_added_to_those_of_the_application(refreshing):
