@@ -258,9 +258,8 @@ class CognitoGateway:
             raise BadRequestError("Signing out cannot be prefetched.", reason="a prefetch changes nothing")
         self._site.refuse_other_sites(request)
         if request.is_cross_site and request.wants_page and not self._visitors.session_cookies_of(request):
-            return pages.hop(
-                self._site.sign_out_address(request)
-            )  # for a form they stay at home with Lax, too
+            # With a trusted site's form the cookies stay at home, and for Cognito to know they have to come.
+            return pages.hop(self._site.sign_out_address(request))
         set_cookies = self._cookies.delete_all(request.cookies)
         cookie = self._visitors.find_refresh_token(request)
         self.events.emit(SignedOut(is_revoked=self._revoke(cookie.token) if cookie else None))
