@@ -7,9 +7,9 @@ method does not fit, so the walk is ours. The order is Werkzeug's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
 from .rule_patterns import Pattern, compile_run
@@ -116,13 +116,16 @@ class Node:
 class _Edge:
     """A part of a rule with converters in it, and where it leads."""
 
-    __slots__ = ("_patterns", "_step", "node", "place", "regex")
+    __slots__ = ("_patterns", "_step", "first_keys", "node", "origin", "place", "regex")
 
-    def __init__(self, patterns: list[Pattern], part: Part, number: int) -> None:
+    def __init__(self, origin: Node, patterns: list[Pattern], part: Part, number: int) -> None:
         self.regex = part.regex
         #: Among its siblings: Werkzeug's order, and ties go to the earlier key.
         self.place = (part.weight, number)
+        self.origin = origin
         self.node = Node()
+        #: Of the keys that end with it, the first with a slash at the end, and the first without.
+        self.first_keys: dict[bool, str] = {}
         self._patterns = patterns
         #: The pattern, if the part is always one segment.
         self._step = self._patterns[0] if type(self._patterns[0]) is Pattern else None
@@ -137,65 +140,132 @@ class _Edge:
         """Whether it is always one segment."""
         return self._step is not None
 
-    def takes(self, segment: str) -> bool:
-        return self._step is not None and self._step.takes(segment)
+    def find_end(self, segments: list[str]) -> int:
+        """How many segments it takes at the most; 0 if it takes none."""
+        if self._step is not None:
+            return int(self._step.takes(segments[0]))
+        places = {0}
+        for pattern in self._patterns:
+            places = pattern.find_ends(segments, places)
+        return max(places, default=0)
 
     def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
         if self._step is not None:
             if self._step.takes(segments[0]):
                 return self.node.find(segments[1:], end - 1, method)
             return None
-        places = {0}
-        for pattern in self._patterns:
-            places = pattern.find_ends(segments, places)
-            if not places:
-                return None
-        last = max(places)
-        return self.node.find(segments[last:], end - last, method)  # all else lies beneath
+        if last := self.find_end(segments):
+            return self.node.find(segments[last:], end - last, method)  # all else lies beneath
+        return None
 
 
 class _Twins:
     """Edges of one regular expression, such as those of ``<int:a>`` and ``<int(min=5):b>``.
 
     Werkzeug takes them for one and looks behind it without asking for limits: what is most specific there comes
-    first, behind whichever of them. So all whose converters take the segment are walked side by side.
+    first, behind whichever of them. So all whose converters take the path are walked side by side.
     """
 
-    __slots__ = ("_numbers", "edges")
+    __slots__ = ("_first_numbers", "_numbers", "_state", "edges")
 
     def __init__(self, edges: list[_Edge], numbers: Mapping[str, int]) -> None:
         self.edges = edges
         self._numbers = numbers
+        self._state = _State([edge.node for edge in edges], numbers)
+        keys = [key for edge in edges for key in edge.first_keys.values()]
+        self._first_numbers = {
+            key.endswith("/"): numbers[key] for key in sorted(keys, key=numbers.__getitem__, reverse=True)
+        }
 
-    def find(self, segments: list[str], end: int, method: str) -> MatchedRule | None:
-        nodes = [edge.node for edge in self.edges if edge.takes(segments[0])]
-        return self._find_in(nodes, segments[1:], end - 1, method)
+    def find(
+        self, segments: list[str], end: int, method: str, origins: Collection[Node] | None = None
+    ) -> MatchedRule | None:
+        """``origins``: the places that the edges may lead away from; None for all."""
+        ends = {
+            edge.node: last
+            for edge in self.edges
+            if (origins is None or edge.origin in origins) and (last := edge.find_end(segments))
+        }
+        if self.edges[0].is_step:
+            return self._state.find(ends.keys(), segments[1:], end - 1, method)
+        return self._find_last(ends, len(segments), end, method)
 
-    def _find_in(self, nodes: list[Node], segments: list[str], end: int, method: str) -> MatchedRule | None:
-        """What ``Node.find`` does, for several places at once."""
+    def _find_last(self, ends: dict[Node, int], length: int, end: int, method: str) -> MatchedRule | None:
+        """Behind what takes slashes there is nothing more, and rules with a slash at the end are a state of their own."""
+
+        def rank(node: Node, rule: MatchedRule) -> tuple[object, ...]:
+            has_slash = rule.key.endswith("/")
+            leaves_slash = max(ends[node], end + has_slash) < length
+            return leaves_slash, self._first_numbers[has_slash], self._numbers[rule.key]
+
+        here = [(node, node.here) for node, last in ends.items() if last >= end]
+        beneath = [(node, node.beneath) for node, last in ends.items() if last < end]
+        return _first_of(here, method, rank) or _first_of(
+            beneath, method, lambda _, rule: self._numbers[rule.key]
+        )
+
+
+class _State:
+    """Places that Werkzeug takes for one: those behind twins."""
+
+    __slots__ = ("_edges", "_is_one", "_numbers", "_static")
+
+    def __init__(self, nodes: Sequence[Node], numbers: Mapping[str, int]) -> None:
+        self._numbers = numbers
+        self._is_one = len(nodes) == 1 and nodes[0].parent is None
+        if self._is_one:
+            return
+        names = dict.fromkeys(name for node in nodes for name in node.static)
+        self._static = {
+            name: _State([node.static[name] for node in nodes if name in node.static], numbers)
+            for name in names
+        }
+        edges = (edge for node in nodes for edge in _apart(node.edges))
+        self._edges = [_Twins(twins, numbers) for twins in _group_twins(edges)]
+
+    def find(self, nodes: Collection[Node], segments: list[str], end: int, method: str) -> MatchedRule | None:
+        """What ``Node.find`` does, for those of the places that the path leads to."""
         if not nodes:
             return None
-        if len(nodes) == 1 and nodes[0].parent is None:
-            return nodes[0].find(segments, end, method)
+        if self._is_one:
+            (node,) = nodes
+            return node.find(segments, end, method)
         if end <= 0:
-            return self._first_of([node.here for node in nodes], method)
-        children = [child for node in nodes if (child := node.static.get(segments[0])) is not None]
-        if found := self._find_in(children, segments[1:], end - 1, method):
-            return found
-        for edge in _join_twins([edge for node in nodes for edge in _apart(node.edges)], self._numbers):
-            if found := edge.find(segments, end, method):
+            has_slash = bool(segments)
+            return _first_of(
+                [(node, node.here) for node in nodes],
+                method,
+                lambda _, rule: (rule.key.endswith("/") != has_slash, self._numbers[rule.key]),
+            )
+        name = segments[0]
+        if child := self._static.get(name):
+            children = [node.static[name] for node in nodes if name in node.static]
+            if found := child.find(children, segments[1:], end - 1, method):
                 return found
-        return self._first_of([node.beneath for node in nodes], method)
+        for twins in self._edges:  # in an order that counts those whose converters refuse, too
+            if found := twins.find(segments, end, method, nodes):
+                return found
+        return _first_of(
+            [(node, node.beneath) for node in nodes], method, lambda _, rule: self._numbers[rule.key]
+        )
 
-    def _first_of(self, places: list[_Terms | MatchedRule | None], method: str) -> MatchedRule | None:
-        """These paths are a tie: the earlier key decides which it is, and then the path which of its rules."""
-        fitting = [
-            (terms, rules) for terms in places if terms is not None and (rules := terms.fitting(method))
-        ]
-        if not fitting:
-            return None
-        first, _ = min(fitting, key=lambda place: min(self._numbers[rule.key] for rule in place[1]))
-        return first.find(method)
+
+def _first_of(
+    places: list[tuple[Node, _Terms | MatchedRule | None]],
+    method: str,
+    rank: Callable[[Node, MatchedRule], Any],
+) -> MatchedRule | None:
+    """Paths that are a tie: the first rule decides which it is, and then the path which of its rules."""
+    ranked = [
+        (rank(node, rule), terms)
+        for node, terms in places
+        if terms is not None
+        for rule in terms.fitting(method)
+    ]
+    if not ranked:
+        return None
+    _, first = min(ranked, key=lambda ranks_and_terms: ranks_and_terms[0])
+    return first.find(method)
 
 
 def _apart(edges: Iterable[_Edge | _Twins]) -> Iterator[_Edge]:
@@ -203,12 +273,12 @@ def _apart(edges: Iterable[_Edge | _Twins]) -> Iterator[_Edge]:
         yield from edge.edges if isinstance(edge, _Twins) else (edge,)
 
 
-def _join_twins(edges: Iterable[_Edge], numbers: Mapping[str, int]) -> list[_Edge | _Twins]:
+def _group_twins(edges: Iterable[_Edge]) -> Iterable[list[_Edge]]:
     """Edges in their order, those that Werkzeug takes for one put together."""
     groups: dict[object, list[_Edge]] = {}
     for edge in sorted(edges, key=lambda edge: edge.place):
-        groups.setdefault((edge.regex, repr(edge.place[0])) if edge.is_step else edge, []).append(edge)
-    return [group[0] if len(group) == 1 else _Twins(group, numbers) for group in groups.values()]
+        groups.setdefault((edge.regex, repr(edge.place[0]), edge.is_step), []).append(edge)
+    return groups.values()
 
 
 class Turn(NamedTuple):
@@ -260,13 +330,15 @@ class TreeBuilder:
         node.here = _join(node.here, parsed.methods, rule)
         if not access.exact and parsed.parts:  # "/" covers the root page alone
             node.beneath = _join(node.beneath, parsed.methods, rule)
+        if edge is not None:
+            edge.first_keys.setdefault(key.endswith("/"), key)
         return turns
 
     def _find_or_add_edge(self, node: Node, part: Part) -> _Edge:
         patterns = self._find_or_compile(part)
         edge = self._edges.get((node, id(patterns)))
         if edge is None:
-            edge = self._edges[node, id(patterns)] = _Edge(patterns, part, len(self._edges))
+            edge = self._edges[node, id(patterns)] = _Edge(node, patterns, part, len(self._edges))
             node.edges = node.edges or []
             node.edges.append(edge)
         return edge
@@ -303,4 +375,5 @@ def sort_edges(node: Node, numbers: Mapping[str, int]) -> None:
     for child in [*node.static.values(), *(edge.node for edge in _apart(node.edges))]:
         sort_edges(child, numbers)
     if len(node.edges) > 1:
-        node.edges = _join_twins(_apart(node.edges), numbers)
+        groups = _group_twins(_apart(node.edges))
+        node.edges = [twins[0] if len(twins) == 1 else _Twins(twins, numbers) for twins in groups]

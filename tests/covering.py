@@ -88,7 +88,7 @@ CONVERTERS = (
     FROM_FIVE,
     Converter("int(max=9)", 50, _is_number(r"\d+", high=9), ("7", "07"), _is_digits),
     Converter("int(signed=True)", 50, _is_number(r"-?\d+"), ("-7", "7")),
-    Converter("int(fixed_digits=2)", 50, _is_number(r"\d\d"), ("07", "12")),
+    Converter("int(fixed_digits=2)", 50, _is_number(r"\d\d"), ("07", "12"), _is_digits),
     Converter("float", 50, _is_number(r"\d+\.\d+"), ("1.5", "7.0")),
     Converter(
         "uuid",
@@ -186,17 +186,18 @@ def find_covering(rules: Iterable[CoveringRule], method: str, path: str) -> Cove
     """The most specific rule that covers a path beginning with a slash; None if there is none."""
     rules = list(rules)
     fitting = [rule for rule in rules if rule.covers(method, path)]
-    return min(fitting, key=lambda rule: _rank(rules, fitting, rule, method), default=None)
+    return min(fitting, key=lambda rule: _rank(rules, fitting, rule, method, path), default=None)
 
 
 def _rank(
-    rules: Sequence[CoveringRule], fitting: Sequence[CoveringRule], rule: CoveringRule, method: str
+    rules: Sequence[CoveringRule], fitting: Sequence[CoveringRule], rule: CoveringRule, method: str, path: str
 ) -> list[tuple[object, ...]]:
     """A rule's place in the order among those that fit: lower is more specific.
 
     Part by part, as Werkzeug compares: literal text, then what has most and longest text in it, then what has most
     variables, numbers before others. Ties go to whoever wrote such a part first. A rule that goes on is more
-    specific than one that ends; then the path that was written first; on the same path, one with the method.
+    specific than one that ends; one that ends at this very path than one that covers it from above; then the path
+    that was written first; on the same path, one with the method.
     """
     parts = split_parts(rule.segments)
     places = []
@@ -206,18 +207,17 @@ def _rank(
     written = next(n for n, other in enumerate(fitting) if other.segments == rule.segments)
     named = method in rule.methods
     by_get = method == "HEAD" and "GET" in rule.methods
-    return [*places, (9, written, 0 if named else 1 if by_get else 2)]
+    is_above = not covers(rule.segments, path[1:].split("/"), True)
+    return [*places, (9, is_above, written, 0 if named else 1 if by_get else 2)]
 
 
 def _looks(rule: CoveringRule, size: int) -> list[object]:
     """The first parts of a rule, as Werkzeug tells them apart: by their regular expressions and weights."""
-    return [_look(part) for part in split_parts(rule.segments)[:size]]
+    return [look(part) for part in split_parts(rule.segments)[:size]]
 
 
 @functools.cache
-def _look(part: tuple[Segment, ...]) -> object:
-    if any(_takes_slashes(segment) for segment in part):
-        return part
+def look(part: tuple[Segment, ...]) -> object:
     rule = Rule(write(part), endpoint="any")
     Map([rule], converters=OWN_CONVERTERS)
     return [(found.content, found.static, found.weight) for found in rule._parts]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BaseConverter, Map, Rule
+from werkzeug.routing import BaseConverter, Map, PathConverter, Rule
 
 from cognito_wsgi import Access, ConfigurationError, RouteRules
 from cognito_wsgi.errors import BadRequestError
@@ -27,6 +27,7 @@ from .covering import (
     covers,
     find_covering,
     fits,
+    look,
     split_parts,
     write,
 )
@@ -428,14 +429,24 @@ def fitting(text: str) -> list[Segment]:
     return [(text,)] * 5 + [segment for segment in SEGMENTS if fits(segment, text)]
 
 
+@functools.cache
+def twins_of(segment: Segment) -> list[Segment]:
+    """Those that look the same to Werkzeug, and itself."""
+    return [segment, *(other for other in SEGMENTS if look((other,)) == look((segment,)))]
+
+
 @st.composite
 def maps_with_a_path(draw: st.DrawFn) -> tuple[list[CoveringRule], str]:
-    """A path, and rules many of which cover it, so that the order among them matters."""
+    """A path, and rules many of which cover it and begin alike, so that the order among them matters."""
     path = draw(PATHS)
     texts = [text for text in path.split("/") if text]
-    segments = [st.sampled_from(fitting(text) * 2 + SEGMENTS) for text in texts] or [
-        st.sampled_from(SEGMENTS)
+    few = [
+        draw(st.lists(st.sampled_from(fitting(text) * 2 + SEGMENTS), min_size=2, max_size=5))
+        for text in texts
     ]
+    segments = [
+        st.sampled_from(some).flatmap(lambda segment: st.sampled_from(twins_of(segment))) for some in few
+    ] or [st.sampled_from(SEGMENTS)]
     rules = st.builds(
         CoveringRule,
         st.integers(0, 3).flatmap(lambda size: st.tuples(*segments[:size])),
@@ -561,6 +572,84 @@ def test_converters_that_werkzeug_takes_for_one_are_looked_behind_together(rules
 def test_an_exact_rule_behind_like_converters_covers_nothing_beneath():
     rules = {"/<int:a>/b": "authenticated", "/<int(min=5):a>/b/c": {"allow": "public", "exact": True}}
     assert RouteRules(rules).match("GET", "/7/b/c/d").key == "/<int:a>/b"
+
+
+TIES = [
+    pytest.param(
+        "POST /<path:p>/<int(max=9):a>, GET /<path:p>/<int(min=5):b>, GET /<path:p>/<int(max=9):a>",
+        "/x/7",
+        1,
+        id="behind a path",
+    ),
+    pytest.param(
+        "POST /<int(max=9):a>/<path:p>, GET /<int(min=5):b>/<path:p>, GET /<int(max=9):a>/<path:p>",
+        "/7/x",
+        1,
+        id="before a path",
+    ),
+    pytest.param(
+        "POST /<known:p>, GET /<path:p>, GET /<known:q>", "/x", 1, id="a path and one that inherits"
+    ),
+    pytest.param(
+        "POST /<int(min=5):a>/<string:x>, GET /<int:b>/<slug:y>, GET|PUT /<int:b>/<string:z>",
+        "/3/p",
+        2,
+        id="placed by one whose converter refuses",
+    ),
+    pytest.param(
+        "POST /<int(min=5):a>/x/<string:x>, GET /<int:b>/x/<slug:y>, GET|PUT /<int:b>/x/<string:z>",
+        "/3/x/p",
+        2,
+        id="placed by one whose converter refuses, behind text",
+    ),
+    pytest.param(
+        "POST /<int(min=5):a>/<path:x>, GET /<int:b>/<lettered:y>, GET|PUT /<int:b>/<path:z>",
+        "/3/p",
+        2,
+        id="path placed by one whose converter refuses",
+    ),
+    pytest.param("/<int(min=5):a>/, /<int(max=9):b>", "/7", 1, id="without the slash"),
+    pytest.param("/<int(min=5):a>/, /<int(max=9):b>", "/7/", 0, id="with the slash"),
+    pytest.param("/<int(min=5):a>, /<int(max=9):b>/", "/7/", 1, id="with the slash of the later"),
+    pytest.param("/<path:p>/<int(min=5):a>, /<path:p>/<int(max=9):b>/", "/x/7", 0, id="path, no slash"),
+    pytest.param("/<path:p>/<int(min=5):a>, /<path:p>/<int(max=9):b>/", "/x/7/", 1, id="path, slash"),
+    pytest.param("/<path:p>, /<known:q>/", "/x/", 0, id="path that takes the slash for itself"),
+    pytest.param(
+        "POST /<path:p>/<int(min=5):a>, /<path:p>/<int(max=9):b>/, /<path:p>/<int(min=5):c>",
+        "/x/7",
+        2,
+        id="path, no slash, placed by another method",
+    ),
+]
+
+
+@pytest.mark.parametrize("is_strict", [True, False], ids=["strict", "lax"])
+@pytest.mark.parametrize(("keys", "path", "number"), TIES)
+def test_among_twins_that_rule_decides_whose_route_werkzeug_finds(keys, path, number, is_strict):
+    written = keys.split(", ")
+    assert (
+        RouteRules(dict.fromkeys(written, "deny"), converters=OWN).match("GET", path).key == written[number]
+    )
+    assert find_route(written, path, is_strict) == written[number]
+
+
+def find_route(keys: list[str], path: str, is_strict: bool = True) -> str | None:
+    """Which of these keys, made to routes, Werkzeug finds for GET."""
+    url_map = Map(strict_slashes=is_strict, converters=OWN)
+    for key in keys:
+        methods, _, route = key.rpartition(" ")
+        url_map.add(Rule(route, endpoint=key, methods=methods.split("|") if methods else None))
+    try:
+        endpoint, _ = url_map.bind("localhost").match(path)
+    except HTTPException:
+        return None
+    return str(endpoint)
+
+
+def test_what_ends_at_a_path_goes_before_a_twin_that_covers_it_from_above():
+    rules = RouteRules({"/<known:p>": "deny", "/<path:q>": "public"}, converters=OWN)
+    assert [rules.match("GET", path).key for path in ("/x", "/x/y")] == ["/<known:p>", "/<path:q>"]
+    assert find_route(list(rules.keys), "/x/y") is None  # Known refuses, after it has been chosen
 
 
 def split_parts_of(rules: list[CoveringRule], key: str) -> Any:
@@ -733,6 +822,10 @@ class Day(BaseConverter):
         return month, day
 
 
+class Lettered(PathConverter):
+    regex = "[a-z].*?"
+
+
 class Folder(BaseConverter):
     regex = ".*/"
 
@@ -757,6 +850,7 @@ OWN = {
     "anything": Anything,
     "broken": Broken,
     "demanding": Demanding,
+    "lettered": Lettered,
     "slug": Slug,
 }
 
