@@ -36,6 +36,11 @@ def regex_of(run: Run) -> str:
     )
 
 
+def is_werkzeugs(converter: BaseConverter) -> bool:
+    """Whether it is one of Werkzeug's own, whose regular expressions are known."""
+    return type(converter).__module__ == BaseConverter.__module__
+
+
 class Part(NamedTuple):
     """What Werkzeug compares in one go: a run, or all runs from the first on that may take slashes."""
 
@@ -205,8 +210,7 @@ def sample_values(converter: BaseConverter, guesses: Sequence[str] = ()) -> Iter
 
 
 def _takes_nothing(converter: BaseConverter) -> bool:
-    is_known = type(converter).__module__ == BaseConverter.__module__
-    return is_known and not any(True for _ in sample_values(converter))
+    return is_werkzeugs(converter) and not any(True for _ in sample_values(converter))
 
 
 def _sample_numbers(converter: IntegerConverter | FloatConverter) -> Iterator[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
-from .rule_patterns import Pattern, compile_run
+from .rule_patterns import Pattern, compile_part
 
 if TYPE_CHECKING:
     from .rule_keys import ParsedKey, Part
@@ -132,8 +133,7 @@ class _Edge:
 
     @property
     def may_be_nothing(self) -> bool:
-        """Whether a trailing slash could be read as this, with nothing for its value."""
-        return self._patterns[-1].matches("")
+        return self._patterns[-1].may_be_nothing
 
     @property
     def is_step(self) -> bool:
@@ -193,15 +193,17 @@ class _Twins:
     def _find_last(self, ends: dict[Node, int], length: int, end: int, method: str) -> MatchedRule | None:
         """Behind what takes slashes there is nothing more, and rules with a slash at the end are a state of their own."""
 
-        def rank(node: Node, rule: MatchedRule) -> tuple[object, ...]:
+        farthest = max(ends.values(), default=0)
+
+        def rank(rule: MatchedRule) -> tuple[object, ...]:
             has_slash = rule.key.endswith("/")
-            leaves_slash = max(ends[node], end + has_slash) < length
+            leaves_slash = max(farthest, end + has_slash) < length
             return leaves_slash, self._first_numbers[has_slash], self._numbers[rule.key]
 
-        here = [(node, node.here) for node, last in ends.items() if last >= end]
-        beneath = [(node, node.beneath) for node, last in ends.items() if last < end]
+        here = [node.here for node, last in ends.items() if last >= end]
+        beneath = [node.beneath for node, last in ends.items() if last < end]
         return _first_of(here, method, rank) or _first_of(
-            beneath, method, lambda _, rule: self._numbers[rule.key]
+            beneath, method, lambda rule: self._numbers[rule.key]
         )
 
 
@@ -233,9 +235,9 @@ class _State:
         if end <= 0:
             has_slash = bool(segments)
             return _first_of(
-                [(node, node.here) for node in nodes],
+                [node.here for node in nodes],
                 method,
-                lambda _, rule: (rule.key.endswith("/") != has_slash, self._numbers[rule.key]),
+                lambda rule: (rule.key.endswith("/") != has_slash, self._numbers[rule.key]),
             )
         name = segments[0]
         if child := self._static.get(name):
@@ -245,23 +247,16 @@ class _State:
         for twins in self._edges:  # in an order that counts those whose converters refuse, too
             if found := twins.find(segments, end, method, nodes):
                 return found
-        return _first_of(
-            [(node, node.beneath) for node in nodes], method, lambda _, rule: self._numbers[rule.key]
-        )
+        return _first_of([node.beneath for node in nodes], method, lambda rule: self._numbers[rule.key])
 
 
 def _first_of(
-    places: list[tuple[Node, _Terms | MatchedRule | None]],
+    places: Iterable[_Terms | MatchedRule | None],
     method: str,
-    rank: Callable[[Node, MatchedRule], Any],
+    rank: Callable[[MatchedRule], Any],
 ) -> MatchedRule | None:
     """Paths that are a tie: the first rule decides which it is, and then the path which of its rules."""
-    ranked = [
-        (rank(node, rule), terms)
-        for node, terms in places
-        if terms is not None
-        for rule in terms.fitting(method)
-    ]
+    ranked = [(rank(rule), terms) for terms in places if terms is not None for rule in terms.fitting(method)]
     if not ranked:
         return None
     _, first = min(ranked, key=lambda ranks_and_terms: ranks_and_terms[0])
@@ -289,7 +284,8 @@ class Turn(NamedTuple):
 
     @property
     def is_contested(self) -> bool:
-        return self.node.edges[0] is not self.edge and len(self.node.edges) <= _MANY_EDGES
+        siblings = islice(_apart(self.node.edges), _MANY_EDGES + 1)
+        return self.node.edges[0] is not self.edge and sum(1 for _ in siblings) <= _MANY_EDGES
 
 
 #: Among more siblings than these nobody looks for rules that are never reached: it takes the square of their number.
@@ -348,7 +344,7 @@ class TreeBuilder:
         for other, patterns in same_text:
             if other.takes_the_same_as(part):
                 return patterns
-        patterns = [compile_run(run) for run in part.runs]
+        patterns = compile_part(part.runs)
         same_text.append((part, patterns))
         return patterns
 

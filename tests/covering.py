@@ -31,6 +31,11 @@ class Converter:
     def takes_slashes(self) -> bool:
         return self.weight == 200
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the application's."""
+        return self.written in OWN_CONVERTERS
+
 
 def _is_text(shortest: int, longest: int = 10**6) -> Callable[[str], bool]:
     return lambda text: "/" not in text and shortest <= len(text) <= longest
@@ -143,11 +148,16 @@ def covers(segments: Sequence[Segment], path: Sequence[str], exact: bool) -> boo
     """Whether a rule covers a path: by its first segments, or with ``exact`` by all of them."""
     if not segments:
         return path in ([], [""]) or not exact
-    sizes = range(1, len(path) + 1) if _takes_slashes(segments[0]) else range(1, min(len(path), 1) + 1)
-    return any(
-        fits(segments[0], "/".join(path[:size])) and covers(segments[1:], path[size:], exact)
-        for size in sizes
-    )
+    first, *rest = segments
+    if _takes_slashes(first) and any(isinstance(p, Converter) and p.is_own for s in segments for p in s):
+        first, rest = _join(segments), []
+    sizes = range(1, len(path) + 1) if _takes_slashes(first) else range(1, min(len(path), 1) + 1)
+    return any(fits(first, "/".join(path[:size])) and covers(rest, path[size:], exact) for size in sizes)
+
+
+def _join(segments: Sequence[Segment]) -> Segment:
+    """All in one: Werkzeug compares it so, and it matters where a converter refuses its share."""
+    return tuple(piece for segment in segments for piece in ("/", *segment))[1:]
 
 
 def _takes_slashes(segment: Segment) -> bool:

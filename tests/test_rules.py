@@ -285,6 +285,8 @@ COVERED = [
     pytest.param(
         "/<path:a>-<path:b>/z", "/x-y/z /x/q-y/r/z", "/xy/z /-y/z /x-/z", id="two paths in one segment"
     ),
+    pytest.param("/<path:p>-<a>-<b>", "/q/x-y-z /x-y-z/q", "/q/x-y /x-y/z", id="path, then two variables"),
+    pytest.param("/<a>-<b>-<path:p>", "/x-y-z/q", "/x-y/z /x/y-z-q", id="two variables, then a path"),
     pytest.param("/<a>-<b>", "/x-y /x-y-z /x-y/z", "/x /-y /x-", id="two variables in a segment"),
     pytest.param("/t/<team>/bill", "/t/x/bill /t/x/bill/7", "/t/x /t/bill /t/x/y/bill", id="variable inside"),
 ]
@@ -863,6 +865,7 @@ OWN = {
         pytest.param(
             "/w/<known:p>", "/w/a/b /w/a/b/edit /w/x/y /w/a/b/", "/w/a /w/b/a", id="one that knows paths"
         ),
+        pytest.param("/w/<known:p>/edit/all", "/w/a/b/edit/all", "/w/a/b/edit", id="the same before texts"),
         pytest.param(
             "/w/<known:p>/edit", "/w/a/b/edit /w/x/edit/z", "/w/a/edit /w/a/b", id="the same inside"
         ),
@@ -882,6 +885,41 @@ def test_converters_of_the_application_decide_what_their_rules_cover(key, covere
         assert rules.match("GET", path).key == "default", path
 
 
+def own(regex: str) -> type[BaseConverter]:
+    return type("Own", (BaseConverter,), {"regex": regex})
+
+
+WHOLE = [
+    pytest.param(r"[a-z/]+(?=/edit)", "/<own:p>/edit", "/a/b/edit", "/a/b", id="looks ahead at text"),
+    pytest.param(r"[a-z/]+(?=/)", "/<own:p>/edit", "/a/b/edit", "/a/b", id="looks ahead at a slash"),
+    pytest.param(r"(?<=/)[a-z/]+", "/<path:q>/<own:p>", "/a/b", "/a", id="looks behind"),
+    pytest.param(
+        r"[a-z/]+(?<!/log)(?=/edit)", "/<own:p>/edit", "/a/b/edit", "/a/log/edit", id="looks at both"
+    ),
+    pytest.param(
+        r"(?:(?!/edit)[a-z/])+(?!/?$)", "/<own:p>/edit", "/a/b/edit", "/a/b", id="looks for the end"
+    ),
+    pytest.param(r"(?!.*/edit$)[a-z/]+", "/x/<own:p>", "/x/a/b", "/y", id="looks through all"),
+    pytest.param(
+        r"(?!admin/)[a-z/]+", "/<own:p>/edit", "/a/b/edit", "/admin/edit", id="keeps out of a place"
+    ),
+    pytest.param(r"[^.]+", "/<own:a>-<path:p>", "/a/b-c", "/a/.b-c", id="crosses slashes before a path"),
+    pytest.param(r"[^.]+", "/<path:p>-<own:a>/end", "/a-b/c/end", "/a-b.c/end", id="crosses them behind it"),
+    pytest.param(r".+", "/<path:p>-<own:a>/end", "/a-b/c/end", "/a-b/c", id="crosses them, and takes all"),
+    pytest.param(r"[a-z/]+(?=/)", "/<own:p>/", "/a/b/", "/7/", id="looks ahead at a slash at the end"),
+]
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["with all beneath", "exact"])
+@pytest.mark.parametrize(("regex", "key", "path", "other"), WHOLE)
+def test_an_own_converter_beside_slashes_sees_what_werkzeug_shows_it(regex, key, path, other, exact):
+    url_map = Map([Rule(key, endpoint=key)], converters={"own": own(regex)})
+    rules = RouteRules({key: {"allow": "deny", "exact": exact}}, converters=url_map.converters)
+    for asked, expected in ((path, key), (other, "default")):
+        assert rules.match("GET", asked).key == expected
+        assert url_map.bind("localhost").test(asked) is (expected == key)
+
+
 def test_rules_with_the_same_own_converter_are_on_the_same_path():
     rules = RouteRules({"/<even:n>": "public", "POST /<even:m>": "deny"}, converters=OWN)
     assert rules.match("POST", "/2").access.allow == "deny"
@@ -899,6 +937,7 @@ def test_a_converter_that_breaks_lets_nobody_in(caplog):
     ("key", "words"),
     [
         pytest.param("/x/<anything:a>", "leave the converter out", id="takes the empty text"),
+        pytest.param("/<path:p>/<anything:a>", "leave the converter out", id="takes it behind a path"),
         pytest.param(
             "/<broken:a>", "regular expression of its converter is wrong", id="no regular expression"
         ),
