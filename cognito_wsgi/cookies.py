@@ -106,8 +106,7 @@ class CookieSet:
 
     def _looks_own(self, cookie: str) -> bool:
         name = cookie.partition("=")[0]
-        as_utf8 = name.encode("latin-1", "replace").decode("utf-8", "replace")
-        return self._is_own(name.strip()) or self._is_own(as_utf8.strip())
+        return self._is_own(name.encode("latin-1", "replace").decode("utf-8", "replace").strip())
 
     def join(self, cookies: OwnCookies, base: str) -> str | None:
         """The value of a cookie, its pieces put together. None unless it came whole and once."""
