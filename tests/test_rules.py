@@ -549,6 +549,22 @@ def test_the_order_is_that_of_werkzeugs_own_map(candidates_and_path):
             id="tie of paths, then methods",
         ),
         pytest.param(
+            ["/<path:p>/<int(min=5):a>/", "/<path:p>/<int(max=9):b>"],
+            "/x/7",
+            "/<path:p>/<int(min=5):a>/",
+            id="tie behind a path, the earlier key has a slash at the end",
+        ),
+        pytest.param(
+            [
+                "POST /<path:p>/<int(min=5):a>/",
+                "GET /<path:p>/<int(max=9):b>",
+                "GET /<path:p>/<int(min=6):c>/",
+            ],
+            "/x/7",
+            "GET /<path:p>/<int(min=6):c>/",
+            id="tie behind a path, the earliest key with a slash is of another method",
+        ),
+        pytest.param(
             ["/<int(min=5):a>", "GET /<int:a>/b/"], "/7/b/", "GET /<int:a>/b/", id="with a slash at the end"
         ),
         pytest.param(
@@ -965,3 +981,19 @@ def test_mistaken_converters_are_refused(converters, words):
 def test_converters_of_an_application_may_replace_werkzeugs():
     url_map = Map(converters={"int": Even})
     assert RouteRules({"/<int:n>": "deny"}, converters=url_map.converters).match("GET", "/3").key == "default"
+
+
+def test_literal_texts_between_converters_that_take_nothing_may_touch():
+    rules = RouteRules({"/<own:a>-<own:b>.<own:c>x": "deny"}, converters={"own": own("[a-z]*")})
+    for path, key in (
+        ("/-.x", "/<own:a>-<own:b>.<own:c>x"),
+        ("/.-x", "default"),
+        ("/q-r.sx", "/<own:a>-<own:b>.<own:c>x"),
+    ):
+        assert rules.match("GET", path).key == key, path
+
+
+def test_a_path_begins_anywhere_behind_the_text_before_it():
+    rules = RouteRules({"/<a>-<path:p>/end": "deny"})
+    for path, key in (("/a-b/c/end", "/<a>-<path:p>/end"), ("/a-/end", "default"), ("/a/b-c/end", "default")):
+        assert rules.match("GET", path).key == key, path
