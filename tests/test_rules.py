@@ -286,7 +286,7 @@ COVERED = [
         "/<path:a>-<path:b>/z", "/x-y/z /x/q-y/r/z", "/xy/z /-y/z /x-/z", id="two paths in one segment"
     ),
     pytest.param("/<path:p>-<a>-<b>", "/q/x-y-z /x-y-z/q", "/q/x-y /x-y/z", id="path, then two variables"),
-    pytest.param("/<a>-<b>-<path:p>", "/x-y-z/q", "/x-y/z /x/y-z-q", id="two variables, then a path"),
+    pytest.param("/<a>-<b>-<path:p>.pdf", "/x-y-z/q.pdf", "/x-y/z.pdf", id="two variables, then a path"),
     pytest.param("/<a>-<b>", "/x-y /x-y-z /x-y/z", "/x /-y /x-", id="two variables in a segment"),
     pytest.param("/t/<team>/bill", "/t/x/bill /t/x/bill/7", "/t/x /t/bill /t/x/y/bill", id="variable inside"),
 ]
@@ -881,7 +881,9 @@ OWN = {
         pytest.param(
             "/w/<known:p>", "/w/a/b /w/a/b/edit /w/x/y /w/a/b/", "/w/a /w/b/a", id="one that knows paths"
         ),
-        pytest.param("/w/<known:p>/edit/all", "/w/a/b/edit/all", "/w/a/b/edit", id="the same before texts"),
+        pytest.param(
+            "/<path:p>/<slug:s>/edit/all", "/q/r/s/edit/all", "/q/s/edit", id="one before two texts"
+        ),
         pytest.param(
             "/w/<known:p>/edit", "/w/a/b/edit /w/x/edit/z", "/w/a/edit /w/a/b", id="the same inside"
         ),
