@@ -36,9 +36,8 @@ def test_a_hostile_path_takes_no_noticeable_time(path):
     rules = RouteRules(dict.fromkeys(keys, "deny"))
     start = time.process_time()
     rules.match("GET", path)
-    assert time.process_time() - start < (
-        0.25 if sys.gettrace() is None else 2.5
-    )  # coverage takes most of it
+    # The dearest takes 0.2 s for all these rules together; coverage takes most of the time.
+    assert time.process_time() - start < (1 if sys.gettrace() is None else 5)
 
 
 MANY = {
