@@ -28,7 +28,7 @@ from .errors import (
     TokenVerifyError,
     UnknownKey,
 )
-from .paths import parse_path, spellings
+from .paths import parse_path
 from .request import Request
 from .tokens import _parse as parse_token
 
@@ -126,20 +126,20 @@ def explain(
 def _judge(gateway: CognitoGateway, request: Request) -> Explanation:
     """The way of ``CognitoGateway._decide``, with its own steps, up to the door of the application."""
     try:
-        path, as_it_came = parse_path(request.environ["PATH_INFO"])
+        paths = parse_path(request.environ["PATH_INFO"])
     except BadRequestError as ambiguous:
         return Explanation(refusal=ambiguous)
-    if gateway.find_endpoint(request, path) is not None:
-        return Explanation(endpoint=_describe_endpoint(gateway.config, path))
+    if gateway.find_endpoint(request, paths[0]) is not None:
+        return Explanation(endpoint=_describe_endpoint(gateway.config, paths[0]))
     judged: list[Judged] = []
-    for spelling in spellings(as_it_came):
+    for path in paths:
         try:
-            rule = gateway.find_rule(request, spelling)
+            rule = gateway.find_rule(request, path)
         except BadRequestError as broken:  # a converter of the application's own is
             return Explanation(judged=tuple(judged), refusal=broken)
         is_report_only = gateway.report_only or rule.access.report_only
         refusal = _find_refusal(gateway, request, rule)
-        judged.append(Judged(spelling, rule, refusal, is_report_only))
+        judged.append(Judged(path, rule, refusal, is_report_only))
         if refusal is not None and not is_report_only:
             return Explanation(judged=tuple(judged), refusal=refusal)
     return Explanation(judged=tuple(judged))

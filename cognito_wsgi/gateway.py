@@ -34,12 +34,12 @@ from .errors import (
 from .events import Denied, Events, OnEvent, SignedIn, SignedOut, SignInFailed
 from .jwks import KeyStore
 from .login import SignIn, is_recent
-from .paths import ends_of_path, parse_path, spellings
+from .paths import ends_of_path, parse_path
 from .refresh import Refresher
 from .request import Request
 from .rule_tree import MatchedRule
 from .rules import Access, RouteRules
-from .session import SessionCookies, Sessions
+from .session import SessionCookies, Sessions, copy_json, show
 from .site import HANDED_ON, Site, parse_query
 from .tokens import TokenVerifier
 from .visitors import CHALLENGE, Visitors, not_signed_in
@@ -135,15 +135,20 @@ class CognitoGateway:
 
     def _decide(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""
-        path, as_it_came = parse_path(request.environ.get("PATH_INFO", ""))
-        if path in self._own_paths and (endpoint := self.find_endpoint(request, path)) is not None:
+        paths = parse_path(request.environ.get("PATH_INFO", ""))
+        if paths[0] in self._own_paths and (endpoint := self.find_endpoint(request, paths[0])) is not None:
             return endpoint(request)
-        if as_it_came == path:
-            self._let_in(request, path)
-        else:  # a <path:…> route sees slashes unmerged: all that routers may see must be let in
-            for spelling in spellings(as_it_came):
-                self._let_in(request, spelling)
-        request.show()
+        for path in paths:  # all that routers may see must be let in
+            rule = request.rule = self.find_rule(request, path)
+            try:
+                self.judge(request, rule.access)
+            except RefusalError as refusal:
+                if not (self.report_only or rule.access.report_only):
+                    raise
+                if isinstance(refusal, CrossSiteRequestError):
+                    request.session = None  # let through, but not as anybody
+                self._note(request, refusal, is_report_only=True)
+        show(request.session, request.environ, request.now)
         return _with_cookies(self.app, request.set_cookies) if request.set_cookies else self.app
 
     def find_endpoint(self, request: Request, path: str) -> Callable[[Request], WSGIApplication] | None:
@@ -163,21 +168,8 @@ class CognitoGateway:
 
     # the decision
 
-    def _let_in(self, request: Request, path: str) -> None:
-        """Return if the rule lets the request in, or only reports; ``request.session`` is the visitor's, if any."""
-        rule = request.rule = self.find_rule(request, path)
-        access = rule.access
-        if not (self.report_only or access.report_only):
-            self.judge(request, access)
-            return
-        try:
-            self.judge(request, access)
-        except RefusalError as refusal:
-            if isinstance(refusal, CrossSiteRequestError):
-                request.session = None  # let through, but not as anybody
-            self._note(request, refusal, is_report_only=True)
-
     def judge(self, request: Request, access: Access) -> None:
+        """Return if the request is let in; ``request.session`` is the visitor's, if any. Raises RefusalError."""
         if (
             request.method == "OPTIONS"
             and access.allow != "deny"
@@ -191,7 +183,7 @@ class CognitoGateway:
         missing = access.find_missing(session.group_set, session.scopes)
         if missing is not None:
             raise _not_allowed(request, access, missing)
-        if access.where is not None and not access.accepts(session.own_claims()):
+        if access.where is not None and not access.accepts(copy_json(session.claims)):
             raise _not_allowed(request, access, "the rule's where function did not say True")
         if access.max_auth_age is not None and not is_recent(
             session, access.max_auth_age, self.config.leeway, request.now
@@ -298,7 +290,7 @@ class CognitoGateway:
 
     def _refuse(self, request: Request, refusal: RefusalError) -> WSGIApplication:
         """The one place where a refusal becomes an answer."""
-        request.show()
+        show(request.session, request.environ, request.now)
         self._note(request, refusal)
         if isinstance(refusal, AuthorisationRequiredError) and not request.is_bearer:
             max_auth_age = refusal.max_auth_age

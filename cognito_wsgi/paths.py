@@ -40,11 +40,12 @@ def decode_wsgi(text: str) -> str:
         raise BadRequestError("The address is not UTF-8.") from None
 
 
-def parse_path(path_info: str) -> tuple[str, str]:
+def parse_path(path_info: str) -> tuple[str, ...]:
     """The path to judge, decoded and beginning with one slash, or BadRequestError where it could mean two things.
 
-    Twice: with runs of slashes merged, and as it came, with those inside left standing, as a ``<path:…>`` route
-    sees it.
+    In all spellings that routers may see: first with all runs of slashes merged, then with those merged that stand
+    before some place, at last as it came. A router merges all or none, but for those in front, which it passes over;
+    and where one application is mounted in another, these are in the midst of the path.
     """
     if (  # nearly every path: nothing to decode, merge or doubt
         path_info.isascii()
@@ -54,14 +55,14 @@ def parse_path(path_info: str) -> tuple[str, str]:
         and "/." not in path_info
         and "\\" not in path_info
     ):
-        return path_info, path_info
+        return (path_info,)
     return parse_decoded_path(decode_wsgi(path_info))
 
 
-def parse_decoded_path(path: str) -> tuple[str, str]:
+def parse_decoded_path(path: str) -> tuple[str, ...]:
     """Same as ``parse_path``, for text that does not come from the environ."""
     if path == "":
-        return "/", "/"
+        return ("/",)
     if not path.startswith("/"):
         raise BadRequestError("The path of the address does not begin with a slash.")
     if _CONTROL.search(path):
@@ -71,21 +72,10 @@ def parse_decoded_path(path: str) -> tuple[str, str]:
     if _DOT_SEGMENT.search(path):
         raise BadRequestError("The path of the address has a segment of one or two dots.")
     as_it_came = "/" + path.lstrip("/")
-    merged, runs = _SLASHES.subn("/", as_it_came)
+    runs = len(_SLASHES.findall(as_it_came))
     if runs > MAX_RUNS:
         raise BadRequestError("The path of the address has too many runs of slashes.")
-    return merged, as_it_came
-
-
-def spellings(as_it_came: str) -> Iterator[str]:
-    """What routers may see of a path: the runs of slashes merged up to somewhere, from there on as they came.
-
-    A router merges all or none, but for those in front, which it passes over; and where one application is mounted
-    in another, these are in the midst of the path.
-    """
-    for number in range(len(_SLASHES.findall(as_it_came)), 0, -1):
-        yield _SLASHES.sub("/", as_it_came, count=number)
-    yield as_it_came
+    return *(_SLASHES.sub("/", as_it_came, count=number) for number in range(runs, 0, -1)), as_it_came
 
 
 def ends_of_path(path: str) -> Iterator[str]:
@@ -115,10 +105,10 @@ def find_return_path(address: str) -> tuple[str, str] | None:
         return None
     raw_path, mark, query = address.partition("?")
     try:
-        path, as_it_came = parse_decoded_path(unquote(raw_path, errors="strict"))
+        path, *with_runs = parse_decoded_path(unquote(raw_path, errors="strict"))
     except (BadRequestError, UnicodeDecodeError):
         return None
-    if path != as_it_came:
+    if with_runs:
         return None
     quoted = quote(raw_path, safe=_PATH_SAFE + "%") + mark + quote(query, safe=_PATH_SAFE + "?%[]")
     if len(quoted) > MAX_RETURN_LENGTH:

@@ -51,24 +51,6 @@ class Request:
             else:
                 del environ["HTTP_COOKIE"]
 
-    def show(self) -> None:
-        """Write the gateway's keys of the environ over whatever stood there (design.md §5)."""
-        environ, session = self.environ, self.session
-        if session is None:
-            environ["cognito.claims"] = None
-            environ["cognito.user_info"] = None
-            environ["cognito.groups"] = ()
-            environ["cognito.access_token"] = None
-            environ.pop("REMOTE_USER", None)
-            environ.pop("AUTH_TYPE", None)
-            return
-        environ["cognito.claims"] = session.own_claims()
-        environ["cognito.user_info"] = session.own_user_info(self.now)
-        environ["cognito.groups"] = session.groups
-        environ["cognito.access_token"] = session.access_token
-        environ["REMOTE_USER"] = session.remote_user
-        environ["AUTH_TYPE"] = "Cognito"
-
     @property
     def script_name(self) -> str:
         """Where the application is mounted, decoded: "" for the root of the site, else begun by one slash."""

@@ -21,6 +21,8 @@ from .seals import Seal, pack_refresh_token, unpack_refresh_token
 from .tokens import Claims, TokenVerifier, VerifiedToken, group_names, scope_names
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
     from .config import CognitoConfig
     from .jwks import KeySet, KeyStore
 
@@ -51,16 +53,16 @@ class Session:
 
     user_info: the ID token's claims; None if there is none, or it was refused.
     is_id_token_spoilt: whether it can never become good.
+    copiers, user_info_copiers: what copies the claims that the application could change otherwise.
     expires_at, user_info_expires_at: Unix seconds, leeway included.
     """
 
     __slots__ = (
-        "_copiers",
         "_key",
-        "_user_info_copiers",
         "_user_info_key",
         "access_token",
         "claims",
+        "copiers",
         "expires_at",
         "group_set",
         "groups",
@@ -71,6 +73,7 @@ class Session:
         "remote_user",
         "scopes",
         "user_info",
+        "user_info_copiers",
         "user_info_expires_at",
     )
 
@@ -95,13 +98,13 @@ class Session:
         # PEP 3333: text of the environ is bytes as latin-1.
         name: str = claims["client_id"] if self.is_machine else claims["username"]
         self.remote_user = name.encode().decode("latin-1")
-        self._copiers = _copiers(claims)
+        self.copiers = _copiers(claims)
         self.id_token = id_token
         self.is_id_token_spoilt = is_id_token_spoilt
         self.user_info = user_info.claims if user_info else None
         self.user_info_expires_at = float(user_info.claims["exp"] + leeway) if user_info else 0.0
         self._user_info_key = user_info.key if user_info else None
-        self._user_info_copiers = _copiers(user_info.claims) if user_info else ()
+        self.user_info_copiers = _copiers(user_info.claims) if user_info else ()
         #: The set in which both keys were last found. The only thing here that ever changes.
         self.keys = _NO_KEYS
 
@@ -123,21 +126,33 @@ class Session:
         self.keys = keys
         return True
 
-    def own_claims(self) -> Claims:
-        """The access token's claims, a copy that the caller may change."""
-        claims = self.claims.copy()
-        for name, own in self._copiers:
-            claims[name] = own()
-        return claims
 
-    def own_user_info(self, now: float) -> Claims | None:
-        """The ID token's claims, likewise; None if there are none or they have expired."""
-        if self.user_info is None or now >= self.user_info_expires_at:
-            return None
-        claims = self.user_info.copy()
-        for name, own in self._user_info_copiers:
-            claims[name] = own()
-        return claims
+def show(session: Session | None, environ: WSGIEnvironment, now: float) -> None:
+    """Write the gateway's keys of the environ over whatever stood there (design.md §5).
+
+    The claims are copies, which the application may change; those of the ID token are left out once expired.
+    """
+    if session is None:
+        environ["cognito.claims"] = None
+        environ["cognito.user_info"] = None
+        environ["cognito.groups"] = ()
+        environ["cognito.access_token"] = None
+        environ.pop("REMOTE_USER", None)
+        environ.pop("AUTH_TYPE", None)
+        return
+    claims = environ["cognito.claims"] = session.claims.copy()
+    for name, copied in session.copiers:
+        claims[name] = copied()
+    user_info = None
+    if session.user_info is not None and now < session.user_info_expires_at:
+        user_info = session.user_info.copy()
+        for name, copied in session.user_info_copiers:
+            user_info[name] = copied()
+    environ["cognito.user_info"] = user_info
+    environ["cognito.groups"] = session.groups
+    environ["cognito.access_token"] = session.access_token
+    environ["REMOTE_USER"] = session.remote_user
+    environ["AUTH_TYPE"] = "Cognito"
 
 
 _CONTAINERS = frozenset({list, dict})  # JSON makes no others, nor subclasses of these
@@ -152,14 +167,15 @@ def _copiers(claims: Claims) -> _Copiers:
 def _copier(value: Any) -> Callable[[], Any]:
     if type(value) is list and _CONTAINERS.isdisjoint(map(type, value)):
         return value.copy
-    return partial(_copy_json, value)
+    return partial(copy_json, value)
 
 
-def _copy_json(value: Any) -> Any:
+def copy_json(value: Any) -> Any:
+    """A copy of what ``json.loads`` makes, all the way down."""
     if isinstance(value, list):
-        return [_copy_json(item) for item in value]
+        return [copy_json(item) for item in value]
     if isinstance(value, dict):
-        return {name: _copy_json(item) for name, item in value.items()}
+        return {name: copy_json(item) for name, item in value.items()}
     return value
 
 

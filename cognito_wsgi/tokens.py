@@ -37,6 +37,7 @@ _FORBIDDEN_HEADERS = frozenset({"crit", "jku", "x5u", "x5c", "jwk", "b64", "zip"
 MAX_NESTING = 32
 _JSON_SPACE = " \t\r\n"  # RFC 8259 §2
 _BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+_TEXTS = frozenset({str})
 _TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 #: What a canonical text may end in, by how far its length is beyond fours: the spare bits are zero.
 _LAST_CHARACTERS = (_BASE64URL, "", _BASE64URL[::16], _BASE64URL[::4])
@@ -163,7 +164,7 @@ class TokenVerifier:
         if not isinstance(claims.get("scope", ""), str):
             raise InvalidClaim("scope", "is no text")
         groups = claims.get("cognito:groups", [])
-        if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+        if not isinstance(groups, list) or not _TEXTS.issuperset(map(type, groups)):
             raise InvalidClaim("cognito:groups", "is no list of texts")
 
     def _check_resource(self, address: str) -> None:
@@ -220,13 +221,13 @@ def _parse(token: str) -> _ParsedToken:
         raise MalformedToken("the token is too long")
     if not token.isascii():
         raise MalformedToken("the token has characters that no token has")
-    header, _, rest = token.partition(".")  # unlike str.split it does not look at each character
-    payload, dot, signature = rest.partition(".")
-    if not dot or "." in signature:
+    signing_input, _, signature = token.rpartition(".")  # unlike str.split it does not look at each character
+    header, dot, payload = signing_input.partition(".")
+    if not dot or "." in payload:
         raise MalformedToken("the token has not three parts")
     kid = _parse_header(header)
     claims = _parse_json(_decode_base64url(payload), "claims")
-    return _ParsedToken(f"{header}.{payload}".encode(), _decode_base64url(signature), kid, claims)
+    return _ParsedToken(signing_input.encode(), _decode_base64url(signature), kid, claims)
 
 
 @functools.lru_cache(maxsize=32)  # a pool's tokens have one of two headers

@@ -23,7 +23,6 @@ from cognito_wsgi.paths import (
     parse_path,
     quote_path,
     quote_query,
-    spellings,
 )
 from cognito_wsgi.testing import TestPool
 
@@ -64,7 +63,9 @@ CLEAR = [
 
 @pytest.mark.parametrize(("path_info", "merged", "as_it_came"), CLEAR)
 def test_a_clear_path_is_judged_decoded_and_with_single_slashes(path_info, merged, as_it_came):
-    assert parse_path(path_info) == (merged, as_it_came)
+    first, *others = parse_path(path_info)
+    assert first == merged
+    assert [first, *others][-1] == as_it_came
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_a_clear_path_is_judged_decoded_and_with_single_slashes(path_info, merge
     ],
 )
 def test_runs_of_slashes_are_merged_up_to_somewhere(as_it_came, judged):
-    assert list(spellings(as_it_came)) == judged
+    assert list(parse_path(as_it_came)) == judged
 
 
 def test_an_application_mounted_in_another_passes_over_slashes_in_the_midst_of_the_path():
@@ -174,11 +175,11 @@ def test_what_is_judged_is_what_werkzeug_reads(path_info):
     environ = EnvironBuilder().get_environ()
     environ["PATH_INFO"] = path_info
     try:
-        merged, as_it_came = parse_path(path_info)
+        paths = parse_path(path_info)
     except BadRequestError:
         return
-    assert as_it_came == "/" + Request(environ).path.lstrip("/")
-    assert merged == re.sub("/+", "/", as_it_came)
+    assert paths[-1] == "/" + Request(environ).path.lstrip("/")
+    assert paths[0] == re.sub("/+", "/", paths[-1])
 
 
 # addresses

@@ -18,7 +18,7 @@ from cognito_wsgi.cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, size_in_
 from cognito_wsgi.errors import CognitoError, InvalidClaim, TokenExpired
 from cognito_wsgi.jwks import KeyStore
 from cognito_wsgi.local import LocalUserPool
-from cognito_wsgi.session import Session, SessionCookies, Sessions, SessionTooLarge
+from cognito_wsgi.session import Session, SessionCookies, Sessions, SessionTooLarge, show
 from cognito_wsgi.testing import TestPool
 from cognito_wsgi.tokens import TokenVerifier
 
@@ -54,6 +54,13 @@ class Memory:
 # remembering
 
 
+def shown(session: Session, now: float) -> dict[str, Any]:
+    """The environ that an application gets to see."""
+    environ: dict[str, Any] = {}
+    show(session, environ, now)
+    return environ
+
+
 def test_the_same_tokens_are_verified_once():
     memory = Memory()
     access_token = memory.pool.access_token()
@@ -81,8 +88,8 @@ def test_user_info_ends_with_the_id_token(leeway):
     access_token = memory.pool.access_token()
     id_token = memory.pool.id_token(claims={"exp": memory.now + 60})
     session = memory.find(access_token, id_token)
-    assert session.own_user_info(memory.now + 59 + leeway)["email"] == "alice@example.test"
-    assert session.own_user_info(memory.now + 60 + leeway) is None
+    assert shown(session, memory.now + 59 + leeway)["cognito.user_info"]["email"] == "alice@example.test"
+    assert shown(session, memory.now + 60 + leeway)["cognito.user_info"] is None
 
 
 def test_a_remembered_session_does_not_outlive_its_key(user_pool):
@@ -170,8 +177,9 @@ def test_a_refused_id_token_leaves_user_info_empty_and_the_session_be(kind):
     access_token = memory.pool.access_token()
     id_token = ID_TOKENS[kind](memory.pool, access_token)
     session = memory.find(access_token, id_token)
-    assert (session.own_user_info(memory.now) is not None) is (kind == "good")
-    assert session.own_claims()["username"] == "alice"
+    environ = shown(session, memory.now)
+    assert (environ["cognito.user_info"] is not None) is (kind == "good")
+    assert environ["cognito.claims"]["username"] == "alice"
     assert memory.find(access_token, id_token) is session  # not verified again at every request
 
 
@@ -209,14 +217,13 @@ NESTED = {
 }
 
 
-@pytest.mark.parametrize("whose", ["own_claims", "own_user_info"])
+@pytest.mark.parametrize("whose", ["cognito.claims", "cognito.user_info"])
 def test_what_a_request_does_to_its_claims_stays_with_it(whose):
     memory = Memory()
     access_token = memory.pool.access_token(groups=["admin"], claims={"nested": NESTED, "list": [[]]})
     id_token = memory.pool.id_token(groups=["admin"], claims={"nested": NESTED, "list": [[]]})
     session = memory.find(access_token, id_token)
-    arguments = (memory.now,) if whose == "own_user_info" else ()
-    mine, others = getattr(session, whose)(*arguments), getattr(session, whose)(*arguments)
+    mine, others = shown(session, memory.now)[whose], shown(session, memory.now)[whose]
     assert mine == others
     assert mine["nested"] == NESTED
     mine["cognito:groups"].append("root")
@@ -227,7 +234,7 @@ def test_what_a_request_does_to_its_claims_stays_with_it(whose):
     mine["list"][0].append("root")
     mine["sub"] = "root"
     assert "root" not in repr(others)
-    assert "root" not in repr(getattr(session, whose)(*arguments))
+    assert "root" not in repr(shown(session, memory.now)[whose])
     assert session.groups == ("admin",)
 
 
