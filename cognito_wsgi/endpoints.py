@@ -334,6 +334,10 @@ class CognitoClient:
             return  # no time that there is
 
 
+#: Seconds that others wait while one request finds out whether an endpoint is well again; Cognito answers in less.
+PATIENCE = 1.0
+
+
 class Health:
     """What the last call to an endpoint came to, and so who may wait for the next.
 
@@ -353,21 +357,23 @@ class Health:
     def waiting(self) -> Iterator[None]:
         """Everybody may wait for an endpoint that is well, and one at a time for one that has failed.
 
-        That one finds out whether it is well again. So no crowd waits for what is slow, and no pause keeps out
-        who comes first after an outage.
+        That one finds out whether it is well again; the others wait a moment for what it finds. So no crowd is held
+        by what is slow, and who comes in a crowd after an outage is served.
 
-        Raises CognitoError, at once, for who may not.
+        Raises CognitoError for who may not.
         """
-        failure, turn = self.failure, self._turn
-        if failure is None:
-            yield
+        turn = self._turn
+        if self.failure is not None and turn.acquire(blocking=False):
+            try:
+                yield
+            finally:
+                turn.release()
             return
-        if not turn.acquire(blocking=False):
-            raise unavailable(f"not asked, as another request finds out whether this is over: {failure}")
-        try:
-            yield
-        finally:
+        if self.failure is not None and turn.acquire(timeout=PATIENCE):
             turn.release()
+        if (failure := self.failure) is not None:
+            raise unavailable(f"not asked, as another request finds out whether this is over: {failure}")
+        yield
 
 
 def _operator_mistake(error: str) -> CognitoError:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from werkzeug.wrappers import Request, Response
 
-from cognito_wsgi import CognitoError
+from cognito_wsgi import CognitoError, endpoints
 from cognito_wsgi.endpoints import (
     MAX_ANSWER_SIZE,
     Answer,
@@ -506,8 +506,14 @@ def held_up(cognito: Cognito, client: CognitoClient) -> Iterator[Future[TokenAns
 @EVERY_GRANT
 @pytest.mark.parametrize("kind", FAILURES)
 def test_one_call_at_a_time_waits_for_an_endpoint_that_has_failed(
-    cognito: Cognito, client: CognitoClient, ask: Any, kind: str, caplog: pytest.LogCaptureFixture
+    cognito: Cognito,
+    client: CognitoClient,
+    ask: Any,
+    kind: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(endpoints, "PATIENCE", 0.01)
     fail(cognito, client, kind)
     caplog.clear()
     with held_up(cognito, client) as first:
@@ -520,6 +526,34 @@ def test_one_call_at_a_time_waits_for_an_endpoint_that_has_failed(
     assert first.result().access_token == TOKENS["access_token"]
     assert len(cognito.requests) == 1
     assert caplog.records == []  # no outage is told of for a call that was not made
+
+
+@EVERY_GRANT
+def test_crowd_that_comes_after_an_outage_waits_for_what_the_first_finds(
+    cognito: Cognito, client: CognitoClient, ask: Any
+) -> None:
+    fail(cognito, client)
+    with ThreadPoolExecutor(8) as threads:
+        with held_up(cognito, client) as first:
+            crowd = [threads.submit(ask, client) for _ in range(8)]
+            assert not wait(crowd, timeout=0.3, return_when=FIRST_COMPLETED).done
+            assert len(cognito.requests) == 1
+        assert {waiting.result() for waiting in [first, *crowd]} == {first.result()}
+    assert len(cognito.requests) == 9
+
+
+def test_crowd_does_not_wait_for_an_endpoint_that_is_found_to_fail_still(
+    cognito: Cognito, client: CognitoClient
+) -> None:
+    fail(cognito, client)
+    go_on = threading.Event()
+    cognito.answer = lambda: Response(status=503 if go_on.wait(10) else 504)
+    with ThreadPoolExecutor(8) as threads:
+        crowd = [threads.submit(refresh, client) for _ in range(8)]
+        assert not wait(crowd, timeout=0.3, return_when=FIRST_COMPLETED).done
+        go_on.set()
+        assert all(isinstance(waiting.exception(), CognitoError) for waiting in crowd)
+    assert len(cognito.requests) == 1
 
 
 @EVERY_GRANT
@@ -580,8 +614,11 @@ def test_revocation_is_tried_whatever_the_token_endpoint_does(
 
 
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit])
-def test_turn_is_over_however_the_call_ends(error: type[BaseException]) -> None:
+def test_turn_is_over_however_the_call_ends(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SystemExit is what a worker meets that is being stopped."""
+    monkeypatch.setattr(endpoints, "PATIENCE", 0.01)
     health = Health()
     health.failure = "status 503"
     for _ in range(2):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from cognito_wsgi import CognitoError, CognitoGateway, ConfigurationError, forks
+from cognito_wsgi import CognitoError, CognitoGateway, ConfigurationError, endpoints, forks
 from cognito_wsgi.errors import UnknownKey
 from cognito_wsgi.forks import run_in_forked_children
 from cognito_wsgi.jwks import MAX_KID_LENGTH, KeyStore, parse_key_set
@@ -589,8 +589,9 @@ def held_up(server: KeyServer, store: KeyStore, kid: str = KID) -> Iterator[Futu
 
 @pytest.mark.parametrize("wait", [True, False], ids=["may wait", "may not"])
 def test_one_request_at_a_time_waits_for_a_key_set_that_could_not_be_fetched(
-    server: KeyServer, store: KeyStore, wait: bool
+    server: KeyServer, store: KeyStore, wait: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(endpoints, "PATIENCE", 0.01)
     server.is_up = False
     with pytest.raises(CognitoError):
         find(store)
@@ -605,8 +606,9 @@ def test_one_request_at_a_time_waits_for_a_key_set_that_could_not_be_fetched(
 
 
 def test_one_request_at_a_time_waits_for_an_unknown_kid_that_could_not_be_looked_for(
-    server: KeyServer, store: KeyStore, clock: Any
+    server: KeyServer, store: KeyStore, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(endpoints, "PATIENCE", 0.01)
     find(store)
     server.is_up = False
     with pytest.raises(CognitoError):

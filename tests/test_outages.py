@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import time_machine
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from cognito_wsgi import CognitoGateway
+from cognito_wsgi.endpoints import PATIENCE
 from cognito_wsgi.local import LocalUserPool
 
 from .forging import base64url, decode
@@ -376,18 +378,39 @@ def test_outage_holds_one_request_at_a_time_and_the_first_after_it_is_let_in(
     for n in range(20):
         assert ask_gateway(gateway, visitors[n % 10]) == "503 SERVICE UNAVAILABLE"
     assert cognito.calls[endpoint] == 20
-    cognito.trouble.delay = 1.5
+    cognito.trouble.delay = 3 * PATIENCE
     setattr(cognito.trouble, endpoint, "slow")
-    with ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(10) as threads:
         first = threads.submit(ask_gateway, gateway, visitors[0])
         wait_for(lambda: cognito.calls[endpoint] == 21)
-        for visitor in visitors[1:]:
-            assert ask_gateway(gateway, visitor) == "503 SERVICE UNAVAILABLE"
+        assert set(threads.map(partial(ask_gateway, gateway), visitors[1:])) == {"503 SERVICE UNAVAILABLE"}
         assert not first.done()
         assert first.result() == "200 OK"
     assert cognito.calls[endpoint] == 21
     cognito.trouble.clear()
     assert {ask_gateway(gateway, visitor) for visitor in visitors} == {"200 OK"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "lifetime"),
+    [pytest.param("jwks", DAY, id="keys"), pytest.param("token", -1, id="refresh")],
+)
+def test_crowd_that_comes_after_an_outage_is_let_in(
+    cognito: LocalUserPool, endpoint: str, lifetime: int
+) -> None:
+    """One answer of 429 in the night must not meet all who come in the morning."""
+    gateway = CognitoGateway(Application(), local_config(cognito, **PLAIN_REFRESH), RULES)
+    visitors = [
+        f"cognito_access_token={lasting_token(cognito, lifetime)}; "
+        f"cognito_refresh_token={cognito.issue_tokens('alice', client='web')['refresh_token']}"
+        for _ in range(10)
+    ]
+    setattr(cognito.trouble, endpoint, "503")
+    assert ask_gateway(gateway, visitors[0]) == "503 SERVICE UNAVAILABLE"
+    cognito.trouble.delay = PATIENCE / 4
+    setattr(cognito.trouble, endpoint, "slow")
+    with ThreadPoolExecutor(10) as threads:
+        assert set(threads.map(partial(ask_gateway, gateway), visitors)) == {"200 OK"}
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
