@@ -169,7 +169,7 @@ class CookieSet:
 
     def delete(self, names: Iterable[str]) -> list[str]:
         """``Set-Cookie`` values that delete cookies, with the attributes they were set with."""
-        return [self._dump(name, "", max_age=0) for name in names]
+        return [self._dump(name, "", max_age=0) for name in dict.fromkeys(names)]
 
     @staticmethod
     def after(cookies: OwnCookies, set_cookies: Iterable[str]) -> OwnCookies:

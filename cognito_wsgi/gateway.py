@@ -201,6 +201,7 @@ class CognitoGateway:
             return pages.hop(self._site.requested_address(request))
         query = parse_query(request)
         is_signed_in = self._visitors.find_aside(request) is not None
+        self._note_spoilt(request)
         return self._send_to_cognito(
             request,
             self._site.return_address(request, query.get("next")),
@@ -290,6 +291,7 @@ class CognitoGateway:
 
     def _refuse(self, request: Request, refusal: RefusalError) -> WSGIApplication:
         """The one place where a refusal becomes an answer."""
+        self._note_spoilt(request)
         show(request.session, request.environ, request.now)
         self._note(request, refusal)
         if isinstance(refusal, AuthorisationRequiredError) and not request.is_bearer:
@@ -310,6 +312,12 @@ class CognitoGateway:
         ]
         answer = self._ask_application(request, refusal) or self._own_answer(request, refusal)
         return _with_cookies(answer, set_cookies) if set_cookies else answer
+
+    def _note_spoilt(self, request: Request) -> None:
+        """Cookies that are worth nothing go with the next answer of ours."""
+        if request.cookies and not request.is_bearer:
+            self._visitors.note_spoilt(request)
+            request.spoilt_cookies += self._sign_in.find_spoilt(request.cookies, request.now)
 
     def _login_url(self, request: Request, max_auth_age: int | None) -> str:
         parameters = {"prompt": "login"} if max_auth_age is not None else {}

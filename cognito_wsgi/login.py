@@ -172,7 +172,7 @@ class SignIn:
                 "code_challenge_method": "S256",
             }
         )
-        dropped = [old for old in self._set.login_cookies(cookies) if old not in logins]
+        dropped = [old for old in self._set.login_cookies(cookies) if old not in logins and old not in spoilt]
         stored = self._set.store_login(name, logins[name], max_age=LOGIN_LIFETIME)
         return Begun(location, [stored, *self._set.delete([*dropped, *given_up])])
 
@@ -323,6 +323,11 @@ class SignIn:
             self._used.pop(known.login.state, None)
 
     # login cookies
+
+    def find_spoilt(self, cookies: OwnCookies, now: float) -> tuple[str, ...]:
+        """The names of login cookies that are worth nothing."""
+        logins = self._set.login_cookies(cookies).items()
+        return tuple(name for name, value in logins if self._open_login(name, value, now) is None)
 
     def _seal_login(self, login: Login, now: float) -> str:
         return self._seal.seal(json.dumps(login, separators=(",", ":")).encode(), now)

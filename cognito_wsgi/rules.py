@@ -7,6 +7,7 @@ parsed by Werkzeug; the walk through them is ``rule_tree``'s.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from difflib import get_close_matches
@@ -24,6 +25,8 @@ log = logging.getLogger("cognito_wsgi")
 Claims: TypeAlias = dict[str, Any]
 
 WORDS = ("public", "authenticated", "deny")
+#: A scope-token (RFC 6749 §3.3): no token's ``scope`` has any other.
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Access:
             names = getattr(self, name)
             if not isinstance(names, tuple) or not all(isinstance(item, str) and item for item in names):
                 yield f"{name} is {names!r}; write a list of names, such as ['admin']"
+        if any(isinstance(scope, str) and scope and not _SCOPE.fullmatch(scope) for scope in self.scopes):
+            yield f"scopes is {self.scopes!r}; write one scope an item, without spaces, quotes and backslashes"
         for name in ("any_group", "exact", "report_only"):
             if not isinstance(getattr(self, name), bool):
                 yield f"{name} is {getattr(self, name)!r}; write True or False"

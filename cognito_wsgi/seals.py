@@ -1,7 +1,7 @@
 """Keys of our own: what the gateway keeps in a browser and nobody else may read or change.
 
-Fernet under keys derived with HKDF from SECRET_KEY, one for each purpose and app client, so that a value made
-for one is worthless for any other. Old keys open what they sealed (SECRET_KEY_FALLBACKS).
+Fernet under keys derived with HKDF from SECRET_KEY, one for each purpose, issuer and app client, so that a value
+made for one is worthless for any other (RFC 9700 §2.1: mix-up). Old keys open what they sealed (SECRET_KEY_FALLBACKS).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Seal:
 
     def __init__(self, config: CognitoConfig, purpose: str) -> None:
         self._secret_keys = config.secret_keys
-        self._info = b"\0".join((b"cognito_wsgi/1", purpose.encode(), config.client_id.encode()))
+        parts = ("cognito_wsgi/1", purpose, config.issuer, config.client_id)
+        self._info = "\0".join(parts).encode()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

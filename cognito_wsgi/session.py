@@ -91,10 +91,10 @@ class Session:
         self._key = access.key
         self.access_token = access_token
         self.expires_at = float(claims["exp"] + leeway)
-        self.groups = group_names(claims)
+        self.is_machine = "username" not in claims
+        self.groups = () if self.is_machine else group_names(claims)  # they are users'
         self.group_set = frozenset(self.groups)
         self.scopes = scope_names(claims)
-        self.is_machine = "username" not in claims
         # PEP 3333: text of the environ is bytes as latin-1.
         name: str = claims["client_id"] if self.is_machine else claims["username"]
         self.remote_user = name.encode().decode("latin-1")

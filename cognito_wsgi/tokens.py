@@ -215,6 +215,15 @@ def access_token_hash(access_token: str) -> str:
     return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
+def is_malformed(token: str) -> bool:
+    """Whether a text is no token at all, whoever might verify it."""
+    try:
+        _parse(token)
+    except MalformedToken:
+        return True
+    return False
+
+
 def _parse(token: str) -> _ParsedToken:
     """The parts of a compact JWS made with RS256; nothing in it is believed yet."""
     if len(token) > MAX_TOKEN_LENGTH:
@@ -355,9 +364,11 @@ def _same(one: str, other: str) -> bool:
 
 
 def group_names(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    """The user's groups in the order of the token; () for none, and for a machine."""
+    """The groups in the order of the token; () for none."""
     return tuple(claims.get("cognito:groups", ()))
 
 
 def scope_names(claims: Mapping[str, Any]) -> Collection[str]:
-    return frozenset(claims.get("scope", "").split())
+    return frozenset(
+        filter(None, claims.get("scope", "").split(" "))
+    )  # and no other white space (RFC 6749 §3.3)

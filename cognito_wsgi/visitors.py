@@ -17,6 +17,7 @@ from .errors import (
 )
 from .refresh import RefreshRefused, UnverifiedTokensError
 from .session import SessionTooLarge
+from .tokens import is_malformed
 
 if TYPE_CHECKING:
     from .config import CognitoConfig
@@ -140,6 +141,19 @@ class Visitors:
                 "Your session has become too large for cookies.", reason=str(error)
             ) from None
         return session
+
+    def note_spoilt(self, request: Request) -> None:
+        """Each cookie of a session that is worth nothing, whether or not it was looked at (design.md §7)."""
+        for base in (self._set.access, self._set.id):
+            if self._set.join(request.cookies, base) is None:
+                self._note_spoilt(request, base)
+        id_token = self._set.join(request.cookies, self._set.id)
+        if id_token and not self._set.came(request.cookies, self._set.access) and is_malformed(id_token):
+            self._note_spoilt(
+                request, self._set.id
+            )  # (beside an access token it has been verified, or will be)
+        if self._refresh_enabled:
+            self.find_refresh_token(request)
 
     def session_cookies_of(self, request: Request) -> tuple[str, ...]:
         """The names of all cookies of a session that came."""

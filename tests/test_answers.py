@@ -437,6 +437,33 @@ def test_a_broken_cookie_is_no_session_and_the_next_answer_deletes_it(pool, valu
     assert house.ask("/", headers={"Cookie": f"cognito_access_token={value}"}).status_code == 200
 
 
+LOGIN = "cognito_login_0123456789abcdef"
+
+
+@pytest.mark.parametrize("name", ["cognito_id_token", "cognito_refresh_token", LOGIN])
+@pytest.mark.parametrize("value", ["rubbish", "a.b.c", "e" * 9000, "\xff\xfe", "doubled"])
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [
+        pytest.param("/x", NAVIGATION, 302, id="sent to Cognito"),
+        pytest.param("/login", NAVIGATION, 302, id="sent to Cognito on demand"),
+        pytest.param("/x", FETCH, 401, id="not signed in"),
+        pytest.param("/admin", FETCH, 403, id="not allowed"),
+        pytest.param("/a/../b", FETCH, 400, id="malformed"),
+    ],
+)
+def test_any_broken_cookie_is_deleted_by_the_next_answer(pool, name, value, path, kind, status):
+    house = House(pool.config(refresh_enabled=True), RULES)
+    house.client._cookies = None
+    header = f"{name}={value}; {name}={value}" if value == "doubled" else f"{name}={value}"
+    if status == 403:
+        header += f"; cognito_access_token={pool.access_token()}"
+    answer = house.ask(path, kind, headers={"Cookie": header})
+    assert answer.status_code == status
+    deleted = [line for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
+    assert [line.partition("=")[0] for line in deleted] == [name]
+
+
 def test_a_doubled_cookie_is_no_session_and_the_next_answer_deletes_it(pool):
     house = House(pool.config(), RULES)
     house.client._cookies = None
@@ -781,6 +808,15 @@ def test_cross_site_rules_do_not_apply_to_a_token(pool, api):
 def test_machines_of_the_clients_named_are_let_in(pool, api, client_id, status):
     token = pool.machine_token(client_id=client_id, scopes=["api/read", "api/write"])
     assert api.ask("/scoped", FETCH, headers=bearer(token)).status_code == status
+
+
+def test_a_machine_is_in_no_group_whatever_its_token_says(pool, api):
+    """Groups are users'. A trigger may write any claim into a machine's token."""
+    token = pool.machine_token(
+        client_id="machine", scopes=["api/read", "api/write"], claims={"cognito:groups": ["admin"]}
+    )
+    assert api.ask("/admin", FETCH, headers=bearer(token)).status_code == 403
+    assert api.environ_of("/scoped", FETCH, headers=bearer(token))["cognito.groups"] == ()
 
 
 def test_another_clients_token_is_none_in_a_cookie(pool, api):

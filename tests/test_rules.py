@@ -162,6 +162,11 @@ MISTAKEN_ACCESS = [
     pytest.param(["a", 1], "groups is ('a', 1); write a list of names", id="a number among groups"),
     pytest.param(["a", ""], "write a list of names", id="an empty name"),
     pytest.param({"scopes": "r w"}, "scopes is 'r w'; write a list", id="scopes as text"),
+    pytest.param({"scopes": ["r w"]}, "write one scope an item", id="two scopes in one item"),
+    pytest.param({"scopes": ["r", 'w"']}, "write one scope an item", id="scope with a quote"),
+    pytest.param(
+        {"scopes": ["r\u00a0w"]}, "write one scope an item", id="scope with a space of another kind"
+    ),
     pytest.param({"any_group": True}, "any_group without groups", id="any_group alone"),
     pytest.param(
         {"groups": ["a"], "any_group": "yes"}, "any_group is 'yes'; write True or False", id="any_group text"

@@ -75,6 +75,9 @@ def test_garbage_stays_shut(text):
     [
         pytest.param(seal("login"), id="purpose"),
         pytest.param(seal(client_id="anotherclient0000000000000"), id="client"),
+        pytest.param(
+            seal(issuer="https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AnotherP0"), id="issuer"
+        ),
         pytest.param(seal("refresh", KEYS[1]), id="key"),
         pytest.param(seal("refresh", KEYS[1], KEYS[2]), id="key and fallback"),
     ],
@@ -95,7 +98,8 @@ def test_a_key_may_be_text_or_bytes(key):
 
 def test_the_form_is_fernet_under_hkdf_and_stays_so():
     """A later version that changes it signs everybody out."""
-    info = b"cognito_wsgi/1\0refresh\0testclient0000000000000000"
+    issuer = b"https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_TestPool0"
+    info = b"cognito_wsgi/1\0refresh\0" + issuer + b"\0testclient0000000000000000"
     key = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(KEYS[0].encode())
     fernet = Fernet(base64.urlsafe_b64encode(key))
     assert fernet.decrypt(SEALED + "=" * (-len(SEALED) % 4)) == b"a value to be kept"

@@ -410,6 +410,9 @@ def test_aud_of_a_bearer_token_is_its_own_client() -> None:
         pytest.param({"cognito:groups": ...}, (), {"openid"}, id="no groups"),
         pytest.param({"cognito:groups": [], "scope": "x/read  y"}, (), {"x/read", "y"}, id="two scopes"),
         pytest.param({"cognito:groups": [], "scope": ...}, (), set(), id="no scope"),
+        pytest.param(
+            {"cognito:groups": [], "scope": "x\ty\u00a0z a"}, (), {"x\ty\u00a0z", "a"}, id="other white space"
+        ),
     ],
 )
 def test_groups_and_scopes_are_what_the_claims_say(
