@@ -369,6 +369,5 @@ def group_names(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def scope_names(claims: Mapping[str, Any]) -> Collection[str]:
-    return frozenset(
-        filter(None, claims.get("scope", "").split(" "))
-    )  # and no other white space (RFC 6749 §3.3)
+    """Told apart by spaces, and by no other white space (RFC 6749 §3.3)."""
+    return frozenset(filter(None, claims.get("scope", "").split(" ")))
