@@ -951,6 +951,12 @@ def test_a_converter_that_breaks_lets_nobody_in(caplog):
     assert "Day" in caplog.text
 
 
+def test_a_converter_that_breaks_on_what_nobody_has_asked_for_is_no_mistake_of_the_rules():
+    """Whether a rule can be reached is found with paths that are made up."""
+    rules = RouteRules({"/<day:d>": "public", "/<name>": "deny"}, converters=OWN)
+    assert rules.match("GET", "/12-24").key == "/<day:d>"
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [
@@ -983,6 +989,62 @@ def test_mistaken_converters_are_refused(converters, words):
 def test_converters_of_an_application_may_replace_werkzeugs():
     url_map = Map(converters={"int": Even})
     assert RouteRules({"/<int:n>": "deny"}, converters=url_map.converters).match("GET", "/3").key == "default"
+
+
+PIECES = [
+    *(
+        "-",
+        "a",
+        "1",
+        ".",
+        "-x",
+        "<string:{}>",
+        "<string:{}>",
+        "<string(minlength=2):{}>",
+        "<string(maxlength=2):{}>",
+    ),
+    *("<int:{}>", "<int(min=5):{}>", "<float(max=2.0):{}>", "<any(a,1-):{}>", "<path:{}>", "<even:{}>"),
+]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=6),
+    st.lists(st.text("-a15.x/", min_size=1, max_size=9), min_size=5, max_size=5),
+)
+def test_a_segment_is_shared_out_among_its_converters_as_werkzeug_does(pieces, texts):
+    """A converter refuses its share alone, so it matters which one that is."""
+    names = iter("abcdef")
+    key = "/" + "".join(piece.format(next(names)) for piece in pieces)
+    try:
+        rules = RouteRules({key: {"allow": "deny", "exact": True}}, converters=OWN)
+    except ConfigurationError:  # a segment of dots
+        return
+    url_map = Map([Rule(key, endpoint=key)], converters=OWN, merge_slashes=False)
+    for path in ("/" + text.strip("/") for text in texts):
+        assert (rules.match("GET", path).key == key) is url_map.bind("localhost").test(path), path
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "is_refused"),
+    [
+        pytest.param("/<a>-<b>-<c>-<d>.html", "x-" * 5000, False, id="texts, however many ways"),
+        pytest.param("/<a>-<int:y>-<int:m>-<b>", "some-long-name-of-" * 10 + "1-2-x", False, id="an article"),
+        pytest.param("/<a>-<slug:b>-<c>.html", "x-" * 300, False, id="many ways"),
+        pytest.param("/<a>-<slug:b>-<c>.html", "x-" * 3000, True, id="too many ways"),
+        pytest.param(
+            "/<a>-<slug:b>_<c>.html", "x-" * 3000, False, id="many ways, if something were not missing"
+        ),
+        pytest.param("/<path:a>-<path:b>", "x-y/" * 200, False, id="many ways beside slashes"),
+        pytest.param("/<path:a>-<path:b>", "x-y/" * 1000, True, id="too many ways beside slashes"),
+    ],
+)
+def test_what_could_be_shared_out_in_too_many_ways_is_refused(key, text, is_refused):
+    rules = RouteRules({key: "deny"}, converters=OWN)
+    if is_refused:
+        with pytest.raises(BadRequestError):
+            rules.match("GET", "/" + text)
+    else:
+        rules.match("GET", "/" + text)
 
 
 def test_literal_texts_between_converters_that_take_nothing_may_touch():
