@@ -22,7 +22,7 @@ from werkzeug.routing import (
 )
 
 from .errors import BadRequestError, ConfigurationError
-from .rule_keys import Run, is_werkzeugs
+from .rule_keys import Part, Run, is_werkzeugs
 
 log = logging.getLogger("cognito_wsgi")
 
@@ -196,13 +196,11 @@ class _WholePattern(_SlashPattern):
         return self.takes(text) or (not text.endswith("//") and self._slashed.takes(text))
 
 
-def compile_part(runs: Sequence[Run]) -> list[Pattern]:
+def compile_part(part: Part) -> list[Pattern]:
     """What the segments of a path are compared with, one pattern after the other."""
-    converters = [piece for run in runs for piece in run if not isinstance(piece, str)]
-    takes_slashes = not all(converter.part_isolating for converter in converters)
-    if takes_slashes and not all(map(is_werkzeugs, converters)):
-        return [_WholePattern(runs)]
-    return [_compile_run(run) for run in runs]
+    if part.takes_slashes and not all(isinstance(p, str) or is_werkzeugs(p) for p in chain(*part.runs)):
+        return [_WholePattern(part.runs)]
+    return [_compile_run(run) for run in part.runs]
 
 
 def _compile_run(run: Run) -> Pattern:

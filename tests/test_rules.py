@@ -395,6 +395,8 @@ METHOD_PRECEDENCE = [
     pytest.param(["POST /<x>", "GET /<y>"], "POST", "/q", "POST /<x>", id="variables' names do not matter"),
     pytest.param(["/<x>", "POST /<y>"], "POST", "/q", "POST /<y>", id="nor does their order"),
     pytest.param(["GET /<path:x>", "POST /<path:y>"], "POST", "/q/r", "POST /<path:y>", id="paths"),
+    pytest.param(["/<path:x>/", "POST /<path:y>"], "POST", "/q", "POST /<path:y>", id="path with a slash"),
+    pytest.param(["/<path:x>", "POST /<path:y>/"], "POST", "/q", "POST /<path:y>/", id="path without one"),
 ]
 
 
@@ -626,6 +628,24 @@ TIES = [
         2,
         id="path placed by one whose converter refuses",
     ),
+    pytest.param(
+        "POST /<path:p>/<any(a,b):x>/, GET /<path:p>/<any(b,c):y>, GET /<path:p>/<any(a,b):x>",
+        "/q/b",
+        1,
+        id="behind a path, with a slash at the end of another method's",
+    ),
+    pytest.param(
+        "POST /<lower:p>/, GET /<slug:s>, GET /<lower:q>",
+        "/x",
+        1,
+        id="the same about one that takes no slashes",
+    ),
+    pytest.param(
+        "GET /<path:p>/<any(a,b):x>/, GET /<path:p>/<any(b,c):y>, POST /<path:p>/<any(a,b):x>",
+        "/q/b/",
+        0,
+        id="behind a path, with a slash at the end of its own",
+    ),
     pytest.param("/<int(min=5):a>/, /<int(max=9):b>", "/7", 1, id="without the slash"),
     pytest.param("/<int(min=5):a>/, /<int(max=9):b>", "/7/", 0, id="with the slash"),
     pytest.param("/<int(min=5):a>, /<int(max=9):b>/", "/7/", 1, id="with the slash of the later"),
@@ -743,6 +763,7 @@ DOUBLES = [
     pytest.param("/<x>", "/<string:x>", id="other name of the converter"),
     pytest.param("/<int(min=1):x>/b", "/<int( min = 1 ):x>/b", id="other spaces"),
     pytest.param("/<path:x>/b", "/<path:y>/b", id="paths"),
+    pytest.param("/<path:x>/", "/<path:y>", id="path with a slash at the end"),
     pytest.param("GET /a", "GET|POST /a", id="method in both"),
     pytest.param("get /a", "GET /a", id="method in other letters"),
 ]
@@ -848,6 +869,10 @@ class Folder(BaseConverter):
     regex = ".*/"
 
 
+class Lower(BaseConverter):
+    regex = "[a-z/]+"
+
+
 class Anything(BaseConverter):
     regex = ".*"
 
@@ -869,6 +894,7 @@ OWN = {
     "broken": Broken,
     "demanding": Demanding,
     "lettered": Lettered,
+    "lower": Lower,
     "slug": Slug,
 }
 

@@ -41,10 +41,11 @@ def test_a_hostile_path_takes_no_noticeable_time(path):
     keys += ["/<path:a>-<b>-<c>.pdf", "/<a>-<b>-x<path:c>", "/<a>-<b>-<c>-x<d>.pdf", "/<a><float:b>-<int:c>x"]
     keys += ["/<string(length=2):a>-<string(maxlength=9):b>-<any(a,b):c>-<uuid:d>-<int(min=5):e>.pdf"]
     keys += ["/<a>-<int:b>-<int:c>-<d>-x<path:e>", "/<path:a>-<int:b>-<int:c>.pdf", "/<int:a><int:b><int:c>x"]
-    rules = RouteRules(dict.fromkeys(keys, "deny"))
+    maps = [RouteRules({key: "deny"}) for key in keys]
     start = time.process_time()
-    with suppress(BadRequestError):  # in too many ways to try them
-        rules.match("GET", path)
+    for rules in maps:
+        with suppress(BadRequestError):  # too many ways to share it out
+            rules.match("GET", path)
     assert time.process_time() - start < (1 if sys.gettrace() is None else 5)
 
 
@@ -58,6 +59,7 @@ MANY = {
         "/<int:n>/x": "public",
         **{f"/<name>/page{n}": ["staff"] for n in range(9999)},
     },
+    "numbers that look alike": {f"/x/<int(min={n}):number>": ["staff"] for n in range(10_000, 0, -1)},
     "prefixes": {f"/user{n}-<name>": ["staff"] for n in range(10_000)},
 }
 
