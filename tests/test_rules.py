@@ -29,7 +29,6 @@ from .covering import (
     fits,
     look,
     split_parts,
-    write,
 )
 
 # who gets in
@@ -456,6 +455,7 @@ def maps_with_a_path(draw: st.DrawFn) -> tuple[list[CoveringRule], str]:
         st.integers(0, 3).flatmap(lambda size: st.tuples(*segments[:size])),
         st.sampled_from([(), (), ("GET",), ("POST", "PUT"), ("HEAD",)]),
         exact=st.sampled_from([False, False, True]),
+        has_slash=st.booleans(),
     )
     return draw(st.lists(rules, min_size=2, max_size=8)), path
 
@@ -492,11 +492,15 @@ def test_the_order_is_that_of_werkzeugs_own_map(candidates_and_path):
     path = path.rstrip("/") or "/"
     kept, rules = accepted([rule for rule in candidates if not rule.exact])
     url_map = Map(strict_slashes=False, merge_slashes=False, converters=OWN_CONVERTERS)
-    first = {rule.segments: number for number, rule in reversed([*enumerate(kept)])}
+
+    def place(rule: CoveringRule) -> object:
+        return rule.segments, rule.has_slash and rule.takes_slashes
+
+    first = {place(rule): number for number, rule in reversed([*enumerate(kept)])}
     # On the same path Werkzeug takes the first, we one with the method.
-    for rule in sorted(kept, key=lambda rule: (first[rule.segments], not rule.methods)):
+    for rule in sorted(kept, key=lambda rule: (first[place(rule)], not rule.methods)):
         methods = [*rule.methods, "GET-IS-NO-HEAD"] if rule.methods == ("HEAD",) else rule.methods or None
-        url_map.add(Rule(write(rule.segments) or "/", endpoint=rule.key, methods=methods))
+        url_map.add(Rule(rule.written, endpoint=rule.key, methods=methods))
     exact = {rule.key for rule in kept if covers(rule.segments, path[1:].split("/"), True)}
     for method in METHOD_NAMES:
         try:
@@ -633,6 +637,12 @@ TIES = [
         "/q/b",
         1,
         id="behind a path, with a slash at the end of another method's",
+    ),
+    pytest.param(
+        "POST /<path:p>/<any(a,b):x>/, GET /<path:p>/<any(b,c):y>, GET /<path:p>/<any(a,b):x>",
+        "/q/a",
+        2,
+        id="behind a path, and last in the order",
     ),
     pytest.param(
         "POST /<lower:p>/, GET /<slug:s>, GET /<lower:q>",
