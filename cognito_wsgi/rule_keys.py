@@ -173,7 +173,11 @@ def _parse_with_converters(path: str, url_map: Map) -> tuple[Part, ...]:
             runs[-1] += (text,)
     remaining = iter(runs)
     return tuple(
-        Part(tuple(remaining) if part.final else (next(remaining),), part.weight) for part in werkzeug_parts
+        Part(
+            tuple(remaining) if part.final else (next(remaining),),
+            tuple(tuple(each) if isinstance(each, list) else each for each in part.weight),
+        )
+        for part in werkzeug_parts
     )
 
 

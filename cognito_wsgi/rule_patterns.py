@@ -27,8 +27,9 @@ from .rule_keys import Part, Run, is_werkzeugs
 log = logging.getLogger("cognito_wsgi")
 
 
-#: What a segment's length times the ways to share it out may come to: a tenth of a second or two.
-MAX_STEPS = 10**8
+#: What a segment's length times the ways to share it out may come to: some hundredths of a second, for each of up to
+#: twenty spellings of a path.
+MAX_STEPS = 10**7
 
 
 class _Rest(BaseConverter):

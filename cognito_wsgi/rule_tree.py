@@ -297,7 +297,7 @@ def _group_twins(edges: Iterable[_Edge]) -> Iterator[tuple[list[_Edge], list[_Ed
     twins: dict[object, list[_Edge]] = {}
     groups: dict[tuple[object, bool], list[_Edge]] = {}
     for edge in sorted(edges, key=lambda edge: edge.place):
-        look = (edge.regex, repr(edge.place[0]), edge.is_step)
+        look = (edge.regex, edge.place[0], edge.is_step)
         twins.setdefault(look, []).append(edge)
         groups.setdefault((look, edge.has_slash), []).append(edge)
     yield from ((group, twins[look]) for (look, _), group in groups.items())
