@@ -284,7 +284,9 @@ COVERED = [
     pytest.param(
         "/<path:a>-<path:b>/z", "/x-y/z /x/q-y/r/z", "/xy/z /-y/z /x-/z", id="two paths in one segment"
     ),
-    pytest.param("/<path:p><int(min=15):n>", "/q/17 /117", "/q/7 /17", id="path that leaves digits to a number"),
+    pytest.param(
+        "/<path:p><int(min=15):n>", "/q/17 /117", "/q/7 /17", id="path that leaves digits to a number"
+    ),
     pytest.param("/<path:p>-<a>-<b>", "/q/x-y-z /x-y-z/q", "/q/x-y /x-y/z", id="path, then two variables"),
     pytest.param("/<a>-<b>-<path:p>.pdf", "/x-y-z/q.pdf", "/x-y/z.pdf", id="two variables, then a path"),
     pytest.param("/<a>-<b>", "/x-y /x-y-z /x-y/z", "/x /-y /x-", id="two variables in a segment"),
@@ -973,6 +975,14 @@ def test_an_own_converter_beside_slashes_sees_what_werkzeug_shows_it(regex, key,
     for asked, expected in ((path, key), (other, "default")):
         assert rules.match("GET", asked).key == expected
         assert url_map.bind("localhost").test(asked) is (expected == key)
+
+
+def test_what_an_own_converter_keeps_out_may_be_beneath_what_it_takes():
+    converters = {"own": own(r"(?!admin/)[a-z/]+")}
+    rules = {"/<path:q>": "public", "/<own:p>": "deny"}
+    assert RouteRules(rules, converters=converters).match("GET", "/admin/x").key == "/<own:p>"
+    rules["/<own:p>"] = {"allow": "deny", "exact": True}
+    assert RouteRules(rules, converters=converters).match("GET", "/admin/x").key == "/<path:q>"
 
 
 def test_rules_with_the_same_own_converter_are_on_the_same_path():
