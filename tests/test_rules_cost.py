@@ -85,8 +85,8 @@ def assert_built_within_two_seconds(rules: dict[str, Any]) -> None:
 
 
 @untraced
-def test_a_thousand_rules_that_begin_alike_for_werkzeug_are_built_within_two_seconds():
-    assert_built_within_two_seconds({f"/<int(min={n}):number>/edit": "deny" for n in range(1000, 0, -1)})
+def test_five_thousand_rules_that_begin_alike_for_werkzeug_are_built_within_two_seconds():
+    assert_built_within_two_seconds({f"/<int(min={n}):number>/edit": "deny" for n in range(5000, 0, -1)})
 
 
 @untraced
