@@ -58,8 +58,21 @@ class Part(NamedTuple):
     def regex(self) -> str:
         return "/".join(map(regex_of, self.runs))
 
+    @property
+    def takes_slashes(self) -> bool:
+        return not all(isinstance(piece, str) or piece.part_isolating for piece in chain(*self.runs))
+
+    @property
+    def look(self) -> tuple[object, ...]:
+        """What parts that are the same have in common, and few others: to be hashed."""
+        converters = (piece for piece in chain(*self.runs) if not isinstance(piece, str))
+        limits = (
+            (name, vars(converter)[name]) for converter in converters for name in sorted(vars(converter))
+        )
+        return self.regex, *((name, value) for name, value in limits if type(value) in (int, float, str))
+
     def takes_the_same_as(self, other: Part) -> bool:
-        """Whether two parts whose regular expressions are the same have the same converters as well."""
+        """Whether two parts that look the same are."""
         return all(map(_are_same, chain(*self.runs), chain(*other.runs)))
 
 
@@ -160,7 +173,11 @@ def _parse_with_converters(path: str, url_map: Map) -> tuple[Part, ...]:
             runs[-1] += (text,)
     remaining = iter(runs)
     return tuple(
-        Part(tuple(remaining) if part.final else (next(remaining),), part.weight) for part in werkzeug_parts
+        Part(
+            tuple(remaining) if part.final else (next(remaining),),
+            tuple(tuple(each) if isinstance(each, list) else each for each in part.weight),
+        )
+        for part in werkzeug_parts
     )
 
 

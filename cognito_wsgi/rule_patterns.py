@@ -4,56 +4,113 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
+from math import comb
+from typing import cast
 
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import (
+    AnyConverter,
+    BaseConverter,
+    FloatConverter,
+    IntegerConverter,
+    Map,
+    UnicodeConverter,
+    UUIDConverter,
+    ValidationError,
+)
 
 from .errors import BadRequestError, ConfigurationError
-from .rule_keys import Run, is_werkzeugs, regex_of
+from .rule_keys import Part, Run, is_werkzeugs
 
 log = logging.getLogger("cognito_wsgi")
 
 
-class _Texts:
-    """The literal texts of a run.
+#: What a segment's length times the ways to share it out may come to: some hundredths of a second, for each of up to
+#: twenty spellings of a path.
+MAX_STEPS = 10**7
 
-    A regular expression for several converters would try all ways to share a hostile text out among them before it
-    finds that a literal one is missing.
+
+class _Rest(BaseConverter):
+    """What a path takes of the segment that it ends in."""
+
+    regex = ".*?"
+
+
+_REST = _Rest(Map())
+
+
+def _is_endless(converter: BaseConverter) -> bool:
+    """Whether it takes all that is left over, as long as that has no slash in it."""
+    return converter is _REST or (type(converter) is UnicodeConverter and converter.regex.endswith(",}"))
+
+
+def _ends_anywhere(converter: BaseConverter, text: str) -> bool:
+    """Whether more than a place or two come into question for the text behind it."""
+    if type(converter) in (IntegerConverter, FloatConverter):
+        return text == "" or text[0].isdigit()
+    return type(converter) not in (AnyConverter, UUIDConverter)
+
+
+class _Turns:
+    """Where the regular expression of several converters may turn back to try another way to share a text out."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = Counter(texts)  # each behind a converter
+
+    def are_in(self, text: str, times: int = 1) -> bool:
+        """Whether they all stand in a text, or BadRequestError where it would take too long to try them.
+
+        times: how often the text will be compared, or parts of it.
+        """
+        steps = (len(text) + 1) * times
+        for each, number in self._texts.items():
+            steps *= comb(text.count(each) * max(len(each), 1), number)  # they may overlap
+        if steps > MAX_STEPS:
+            raise BadRequestError(
+                "The address is malformed.", reason="a rule's converters could share it out in too many ways"
+            )
+        return steps > 0
+
+
+def _write(run: Run) -> tuple[str, list[str]]:
+    """A run as a regular expression, and the texts at which that may turn back. Groups are called v and their place.
+
+    Where what one converter leaves may as well be the next one's, the first place is as good as any, and the
+    expression never turns back.
     """
-
-    def __init__(self, run: Run, before: str, after: str) -> None:
-        texts = [piece for piece in run if isinstance(piece, str)]
-        self._first = texts.pop(0) if not before and isinstance(run[0], str) else ""
-        self._last = texts.pop() if not after and isinstance(run[-1], str) else ""
-        self._between = texts
-
-    def stand_in(self, text: str) -> bool:
-        """Whether a text has them, in their order."""
-        if not text.startswith(self._first) or not text.endswith(self._last):
-            return False
-        place, end = len(self._first), len(text) - len(self._last)
-        for each in self._between:
-            found = text.find(each, place, end)
-            if found < 0:
-                return False
-            place = found + len(each)
-        return True
+    places = [place for place, piece in enumerate(run) if not isinstance(piece, str)]
+    regex = re.escape(_join(run[: places[0]] if places else run))
+    turns = []
+    for place, following in zip_longest(places, places[1:]):
+        converter, text = cast("BaseConverter", run[place]), _join(run[place + 1 : following])
+        group, behind = f"(?P<v{place}>{converter.regex}", re.escape(text)
+        if following is None:
+            regex += f"{group}){behind}"
+        elif _is_endless(converter) and _is_endless(cast("BaseConverter", run[following])):
+            regex += f"(?>{group.removesuffix('?')}?){behind})"
+        else:
+            regex += f"{group}){behind}"
+            if _ends_anywhere(converter, text):
+                turns.append(text)
+    return regex, turns
 
 
-def _count_shares(run: Run, before: str, after: str) -> int:
-    return sum(not isinstance(piece, str) for piece in run) + bool(before) + bool(after)
+def _join(run: Run) -> str:
+    return "".join(piece for piece in run if isinstance(piece, str))
 
 
 class Pattern:
     """What stands between two slashes of a rule, for comparison with a segment of a path."""
 
-    def __init__(self, run: Run, *, before: str = "", after: str = "") -> None:
+    def __init__(self, run: Run) -> None:
+        regex, turns = _write(run)
         try:
-            self._fullmatch = re.compile(before + regex_of(run) + after, re.DOTALL).fullmatch
+            self._fullmatch = re.compile(regex, re.DOTALL).fullmatch
         except re.error as error:
             raise ConfigurationError([f"the regular expression of its converter is wrong: {error}"]) from None
-        self._texts = _Texts(run, before, after) if _count_shares(run, before, after) > 1 else None
+        self._turns = _Turns(turns) if turns else None
         #: Converters that may refuse what their regular expression takes, each with the name of its group.
         self._checks = [
             (f"v{number}", piece)
@@ -68,7 +125,7 @@ class Pattern:
 
     def takes(self, text: str) -> bool:
         """Whether the text matches and each converter takes its value, as a view's would."""
-        if self._texts is not None and not self._texts.stand_in(text):
+        if self._turns is not None and not self._turns.are_in(text):
             return False
         match = self._fullmatch(text)
         if match is None:
@@ -88,8 +145,8 @@ class _PathPattern(Pattern):
 
     def __init__(self, run: Run, number: int) -> None:
         super().__init__(run)
-        self._first = Pattern(run[:number], after="[^/].*")
-        self._last = Pattern(run[number + 1 :], before=".*?")
+        self._first = Pattern(run[: number + 1])
+        self._last = Pattern((_REST, *run[number + 1 :]))
 
     def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
         second = min(self._first.find_ends(segments, starts), default=len(segments))
@@ -101,13 +158,17 @@ class _SlashPattern(Pattern):
     """The same with more than one path in it."""
 
     def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
-        return {
-            end
-            for start in starts
-            for end in range(start + 1, len(segments) + 1)
-            if self.takes(text := "/".join(segments[start:end]))
-            or (end < len(segments) and self._takes_slashed(text + "/"))
-        }
+        return {end for start in starts for end in self._find_ends_from(start, segments)}
+
+    def _find_ends_from(self, start: int, segments: list[str]) -> Iterator[int]:
+        text = "/".join(segments[start:])
+        if self._turns is not None and not self._turns.are_in(text, times=len(segments)):
+            return
+        place = -1
+        for end in range(start + 1, len(segments) + 1):
+            place += len("/" + segments[end - 1])
+            if self.takes(text[:place]) or (end < len(segments) and self._takes_slashed(text[: place + 1])):
+                yield end
 
     def _takes_slashed(self, text: str) -> bool:
         """Whether it wants the slash behind a segment for itself."""
@@ -126,23 +187,21 @@ class _WholePattern(_SlashPattern):
         super().__init__(run)
         self._last = Pattern(runs[-1])
         #: A key with a slash at the end is compared so. It is the same rule without, and must fit its route.
-        self._slashed = Pattern(run, after=r"(?<!/)/?")
+        self._slashed = Pattern((*run, "/"))
 
     @property
     def may_be_nothing(self) -> bool:
         return self._last.may_be_nothing
 
     def _takes_slashed(self, text: str) -> bool:
-        return self.takes(text) or self._slashed.takes(text)
+        return self.takes(text) or (not text.endswith("//") and self._slashed.takes(text))
 
 
-def compile_part(runs: Sequence[Run]) -> list[Pattern]:
+def compile_part(part: Part) -> list[Pattern]:
     """What the segments of a path are compared with, one pattern after the other."""
-    converters = [piece for run in runs for piece in run if not isinstance(piece, str)]
-    takes_slashes = not all(converter.part_isolating for converter in converters)
-    if takes_slashes and not all(map(is_werkzeugs, converters)):
-        return [_WholePattern(runs)]
-    return [_compile_run(run) for run in runs]
+    if part.takes_slashes and not all(isinstance(p, str) or is_werkzeugs(p) for p in chain(*part.runs)):
+        return [_WholePattern(part.runs)]
+    return [_compile_run(run) for run in part.runs]
 
 
 def _compile_run(run: Run) -> Pattern:

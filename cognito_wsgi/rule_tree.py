@@ -71,7 +71,7 @@ class _Terms:
 
 #: Shared by all places without any: they are most of them, and what is small is found in the processor's cache.
 _NO_CHILDREN: dict[str, Node] = {}
-_NO_EDGES: list[_Edge | _Twins] = []
+_NO_EDGES: list[_Edge | _Twins | _Ends] = []
 
 
 class Node:
@@ -117,16 +117,18 @@ class Node:
 class _Edge:
     """A part of a rule with converters in it, and where it leads."""
 
-    __slots__ = ("_patterns", "_step", "first_keys", "node", "origin", "place", "regex")
+    __slots__ = ("_patterns", "_step", "has_slash", "node", "origin", "place", "regex")
 
-    def __init__(self, origin: Node, patterns: list[Pattern], part: Part, number: int) -> None:
+    def __init__(
+        self, origin: Node, node: Node, patterns: list[Pattern], part: Part, number: int, has_slash: bool
+    ) -> None:
         self.regex = part.regex
         #: Among its siblings: Werkzeug's order, and ties go to the earlier key.
         self.place = (part.weight, number)
         self.origin = origin
-        self.node = Node()
-        #: Of the keys that end with it, the first with a slash at the end, and the first without.
-        self.first_keys: dict[bool, str] = {}
+        self.node = node
+        #: Whether it takes slashes, and its keys have one at the end.
+        self.has_slash = has_slash
         self._patterns = patterns
         #: The pattern, if the part is always one segment.
         self._step = self._patterns[0] if type(self._patterns[0]) is Pattern else None
@@ -166,45 +168,65 @@ class _Twins:
     first, behind whichever of them. So all whose converters take the path are walked side by side.
     """
 
-    __slots__ = ("_first_numbers", "_numbers", "_state", "edges")
+    __slots__ = ("_state", "edges")
 
     def __init__(self, edges: list[_Edge], numbers: Mapping[str, int]) -> None:
         self.edges = edges
-        self._numbers = numbers
         self._state = _State([edge.node for edge in edges], numbers)
-        keys = [key for edge in edges for key in edge.first_keys.values()]
-        self._first_numbers = {
-            key.endswith("/"): numbers[key] for key in sorted(keys, key=numbers.__getitem__, reverse=True)
-        }
 
     def find(
         self, segments: list[str], end: int, method: str, origins: Collection[Node] | None = None
     ) -> MatchedRule | None:
         """``origins``: the places that the edges may lead away from; None for all."""
-        ends = {
-            edge.node: last
-            for edge in self.edges
-            if (origins is None or edge.origin in origins) and (last := edge.find_end(segments))
-        }
-        if self.edges[0].is_step:
-            return self._state.find(ends.keys(), segments[1:], end - 1, method)
-        return self._find_last(ends, len(segments), end, method)
+        ends = _find_ends(self.edges, segments, origins)
+        return self._state.find(ends.keys(), segments[1:], end - 1, method)
 
-    def _find_last(self, ends: dict[Node, int], length: int, end: int, method: str) -> MatchedRule | None:
-        """Behind what takes slashes there is nothing more, and rules with a slash at the end are a state of their own."""
 
-        farthest = max(ends.values(), default=0)
+class _Ends:
+    """The same of edges that take slashes: behind them there is nothing more.
+
+    Werkzeug tells those of keys with a slash at the end from those without. So either has its place in the order,
+    where it stands for both if one of its own keys fits.
+    """
+
+    __slots__ = ("_all", "_first_numbers", "_numbers", "edges")
+
+    def __init__(self, edges: list[_Edge], twins: list[_Edge], numbers: Mapping[str, int]) -> None:
+        self.edges = edges
+        self._all = twins  # with a slash at the end, and without
+        self._numbers = numbers
+        self._first_numbers = {edge.has_slash: edge.place[1] for edge in reversed(twins)}
+
+    def find(
+        self, segments: list[str], end: int, method: str, origins: Collection[Node] | None = None
+    ) -> MatchedRule | None:
+        """Same as ``_Twins.find``."""
+        ends = _find_ends(self._all, segments, origins)
+        here = [node.here for node, last in ends.items() if last >= end]
+        beneath = [node.beneath for node, last in ends.items() if last < end]
+        fitting = (rule for terms in here + beneath if terms is not None for rule in terms.fitting(method))
+        if not any(rule.key.endswith("/") == self.edges[0].has_slash for rule in fitting):
+            return None
+        farthest = max(ends.values())
 
         def rank(rule: MatchedRule) -> tuple[object, ...]:
             has_slash = rule.key.endswith("/")
-            leaves_slash = max(farthest, end + has_slash) < length
+            leaves_slash = max(farthest, end + has_slash) < len(segments)
             return leaves_slash, self._first_numbers[has_slash], self._numbers[rule.key]
 
-        here = [node.here for node, last in ends.items() if last >= end]
-        beneath = [node.beneath for node, last in ends.items() if last < end]
         return _first_of(here, method, rank) or _first_of(
             beneath, method, lambda rule: self._numbers[rule.key]
         )
+
+
+def _find_ends(
+    edges: Iterable[_Edge], segments: list[str], origins: Collection[Node] | None
+) -> dict[Node, int]:
+    return {
+        edge.node: last
+        for edge in edges
+        if (origins is None or edge.origin in origins) and (last := edge.find_end(segments))
+    }
 
 
 class _State:
@@ -222,8 +244,10 @@ class _State:
             name: _State([node.static[name] for node in nodes if name in node.static], numbers)
             for name in names
         }
-        edges = (edge for node in nodes for edge in _apart(node.edges))
-        self._edges = [_Twins(twins, numbers) for twins in _group_twins(edges)]
+        self._edges = [
+            _together(*twins, numbers)
+            for twins in _group_twins(edge for node in nodes for edge in _apart(node.edges))
+        ]
 
     def find(self, nodes: Collection[Node], segments: list[str], end: int, method: str) -> MatchedRule | None:
         """What ``Node.find`` does, for those of the places that the path leads to."""
@@ -263,17 +287,24 @@ def _first_of(
     return first.find(method)
 
 
-def _apart(edges: Iterable[_Edge | _Twins]) -> Iterator[_Edge]:
+def _apart(edges: Iterable[_Edge | _Twins | _Ends]) -> Iterator[_Edge]:
     for edge in edges:
-        yield from edge.edges if isinstance(edge, _Twins) else (edge,)
+        yield from (edge,) if isinstance(edge, _Edge) else edge.edges
 
 
-def _group_twins(edges: Iterable[_Edge]) -> Iterable[list[_Edge]]:
-    """Edges in their order, those that Werkzeug takes for one put together."""
-    groups: dict[object, list[_Edge]] = {}
+def _group_twins(edges: Iterable[_Edge]) -> Iterator[tuple[list[_Edge], list[_Edge]]]:
+    """Edges in their order, those that Werkzeug takes for one put together; with all that look like them."""
+    twins: dict[object, list[_Edge]] = {}
+    groups: dict[tuple[object, bool], list[_Edge]] = {}
     for edge in sorted(edges, key=lambda edge: edge.place):
-        groups.setdefault((edge.regex, repr(edge.place[0]), edge.is_step), []).append(edge)
-    return groups.values()
+        look = (edge.regex, edge.place[0], edge.is_step)
+        twins.setdefault(look, []).append(edge)
+        groups.setdefault((look, edge.has_slash), []).append(edge)
+    yield from ((group, twins[look]) for (look, _), group in groups.items())
+
+
+def _together(edges: list[_Edge], twins: list[_Edge], numbers: Mapping[str, int]) -> _Twins | _Ends:
+    return _Twins(edges, numbers) if edges[0].is_step else _Ends(edges, twins, numbers)
 
 
 class Turn(NamedTuple):
@@ -297,8 +328,8 @@ class TreeBuilder:
 
     def __init__(self) -> None:
         self.root = Node()
-        self._edges: dict[tuple[Node, int], _Edge] = {}
-        self._patterns: dict[str, list[tuple[Part, list[Pattern]]]] = {}
+        self._edges: dict[tuple[Node, int, bool], _Edge] = {}
+        self._patterns: dict[object, list[tuple[Part, list[Pattern]]]] = {}
         self._accesses: dict[Access, Access] = {}
 
     def enter(self, parsed: ParsedKey, key: str, access: Access) -> list[Turn]:
@@ -313,7 +344,7 @@ class TreeBuilder:
                 edge = None
                 node = _find_or_add_child(node, part.literal)
             else:
-                edge = self._find_or_add_edge(node, part)
+                edge = self._find_or_add_edge(node, part, key)
                 turns.append(Turn(node, edge))
                 node = edge.node
         if edge is not None and edge.may_be_nothing:
@@ -326,26 +357,27 @@ class TreeBuilder:
         node.here = _join(node.here, parsed.methods, rule)
         if not access.exact and parsed.parts:  # "/" covers the root page alone
             node.beneath = _join(node.beneath, parsed.methods, rule)
-        if edge is not None:
-            edge.first_keys.setdefault(key.endswith("/"), key)
         return turns
 
-    def _find_or_add_edge(self, node: Node, part: Part) -> _Edge:
+    def _find_or_add_edge(self, node: Node, part: Part, key: str) -> _Edge:
         patterns = self._find_or_compile(part)
-        edge = self._edges.get((node, id(patterns)))
+        has_slash = part.takes_slashes and key.endswith("/")
+        edge = self._edges.get((node, id(patterns), has_slash))
         if edge is None:
-            edge = self._edges[node, id(patterns)] = _Edge(node, patterns, part, len(self._edges))
+            other = self._edges.get((node, id(patterns), not has_slash))
+            edge = _Edge(node, other.node if other else Node(), patterns, part, len(self._edges), has_slash)
+            self._edges[node, id(patterns), has_slash] = edge
             node.edges = node.edges or []
             node.edges.append(edge)
         return edge
 
     def _find_or_compile(self, part: Part) -> list[Pattern]:
-        same_text = self._patterns.setdefault(part.regex, [])
-        for other, patterns in same_text:
+        alike = self._patterns.setdefault(part.look, [])
+        for other, patterns in alike:
             if other.takes_the_same_as(part):
                 return patterns
-        patterns = compile_part(part.runs)
-        same_text.append((part, patterns))
+        patterns = compile_part(part)
+        alike.append((part, patterns))
         return patterns
 
 
@@ -371,5 +403,7 @@ def sort_edges(node: Node, numbers: Mapping[str, int]) -> None:
     for child in [*node.static.values(), *(edge.node for edge in _apart(node.edges))]:
         sort_edges(child, numbers)
     if len(node.edges) > 1:
-        groups = _group_twins(_apart(node.edges))
-        node.edges = [twins[0] if len(twins) == 1 else _Twins(twins, numbers) for twins in groups]
+        node.edges = [
+            edges[0] if len(twins) == 1 else _together(edges, twins, numbers)
+            for edges, twins in _group_twins(_apart(node.edges))
+        ]

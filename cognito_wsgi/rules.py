@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from werkzeug.routing import BaseConverter, Map
 
-from .errors import ConfigurationError
+from .errors import BadRequestError, ConfigurationError
 from .rule_keys import ParsedKey, parse_key
 from .rule_tree import MatchedRule, TreeBuilder, Turn, sort_edges
 
@@ -219,7 +219,8 @@ class RouteRules:
     def match(self, method: str, path: str) -> MatchedRule:
         """The rule for a method in capitals and a decoded path that begins with one slash.
 
-        Raises BadRequestError where a converter of the application's own breaks on the path.
+        Raises BadRequestError where a converter of the application's own breaks on the path, or where those of one
+        segment could share it out in too many ways.
         """
         segments = path[1:].split("/")
         end = len(segments) - path.endswith("/")  # a trailing slash makes no other page
@@ -246,7 +247,10 @@ class RouteRules:
         paths = [path + beneath for path in self._parsed[key].sample_paths() for beneath in ("", "/q7")]
         captors: set[str] = set()
         for path, method in product(paths, methods):
-            captors.add(self.match(method, path).key)
+            try:
+                captors.add(self.match(method, path).key)
+            except BadRequestError:  # by a converter of the application's own: nobody can tell
+                return None
             if key in captors or len(captors) > 1:
                 return None
         captor = captors.pop() if captors else self.default.key

@@ -144,15 +144,20 @@ def _share_out(pieces: Segment, text: str) -> Iterator[list[tuple[Converter, str
                 yield [(first, text[:size]), *others]
 
 
-def covers(segments: Sequence[Segment], path: Sequence[str], exact: bool) -> bool:
-    """Whether a rule covers a path: by its first segments, or with ``exact`` by all of them."""
+def covers(segments: Sequence[Segment], path: Sequence[str], exact: bool, *, whole: bool = False) -> bool:
+    """Whether a rule covers a path: by its first segments, or with ``exact`` by all of them.
+
+    whole: a slash at the end must be taken as well.
+    """
     if not segments:
-        return path in ([], [""]) or not exact
+        return path in ([], [""])[: 1 if whole else 2] or not exact
     first, *rest = segments
     if _takes_slashes(first) and any(isinstance(p, Converter) and p.is_own for s in segments for p in s):
         first, rest = _join(segments), []
     sizes = range(1, len(path) + 1) if _takes_slashes(first) else range(1, min(len(path), 1) + 1)
-    return any(fits(first, "/".join(path[:size])) and covers(rest, path[size:], exact) for size in sizes)
+    return any(
+        fits(first, "/".join(path[:size])) and covers(rest, path[size:], exact, whole=whole) for size in sizes
+    )
 
 
 def _join(segments: Sequence[Segment]) -> Segment:
@@ -172,10 +177,19 @@ class CoveringRule:
     methods: tuple[str, ...] = ()
     access: object = "deny"
     exact: bool = False
+    has_slash: bool = False  # at its end
+
+    @property
+    def written(self) -> str:
+        return (write(self.segments) + "/" * self.has_slash) or "/"
+
+    @property
+    def takes_slashes(self) -> bool:
+        return any(map(_takes_slashes, self.segments))
 
     @property
     def key(self) -> str:
-        return ("|".join(self.methods) + " " if self.methods else "") + (write(self.segments) or "/")
+        return ("|".join(self.methods) + " " if self.methods else "") + self.written
 
     @property
     def value(self) -> object:
@@ -206,23 +220,43 @@ def _rank(
 
     Part by part, as Werkzeug compares: literal text, then what has most and longest text in it, then what has most
     variables, numbers before others. Ties go to whoever wrote such a part first. A rule that goes on is more
-    specific than one that ends; one that ends at this very path than one that covers it from above; then the path
-    that was written first; on the same path, one with the method.
+    specific than one that ends; one that ends at this very path than one that covers it from above; then one whose
+    slash at the end is the path's; then the path that was written first; on the same path, one with the method.
+
+    Among rules that take slashes, those with a slash at the end have been written where the first such was.
     """
     parts = split_parts(rule.segments)
     places = []
     for size, part in enumerate(parts, 1):
-        first = next(n for n, other in enumerate(rules) if _looks(other, size) == _looks(rule, size))
-        places.append((*_weigh(part), first))
-    written = next(n for n, other in enumerate(fitting) if other.segments == rule.segments)
+        alike = [n for n, other in enumerate(rules) if _looks(other, size) == _looks(rule, size)]
+        places.append((*_weigh(part), alike[0]))
+    twins = [other for other in rules if _looks(other) == _looks(rule)]
+
+    def first_of_its_like(one: CoveringRule) -> int:
+        return next(n for n, o in enumerate(rules) if o in twins and o.has_slash == one.has_slash)
+
+    if rule.takes_slashes:
+        first = min(first_of_its_like(other) for other in fitting if other in twins)
+        places[-1] = (*_weigh(parts[-1]), first)
+
+    texts = path[1:].split("/")
+    is_taken = rule.takes_slashes and any(covers(twin.segments, texts, True, whole=True) for twin in twins)
+
+    def rank_slash(one: CoveringRule) -> tuple[object, ...]:
+        if rule.takes_slashes:
+            return path.endswith("/") and not one.has_slash and not is_taken, first_of_its_like(one)
+        return one.has_slash != path.endswith("/"), 0
+
+    is_above = not covers(rule.segments, texts, True)
+    same_path = [(n, other) for n, other in enumerate(fitting) if other.segments == rule.segments]
+    written = min((*((0, 0) if is_above else rank_slash(other)), n) for n, other in same_path)
     named = method in rule.methods
     by_get = method == "HEAD" and "GET" in rule.methods
-    is_above = not covers(rule.segments, path[1:].split("/"), True)
     return [*places, (9, is_above, written, 0 if named else 1 if by_get else 2)]
 
 
-def _looks(rule: CoveringRule, size: int) -> list[object]:
-    """The first parts of a rule, as Werkzeug tells them apart: by their regular expressions and weights."""
+def _looks(rule: CoveringRule, size: int | None = None) -> list[object]:
+    """The first parts of a rule, or all, as Werkzeug tells them apart: by regular expressions and weights."""
     return [look(part) for part in split_parts(rule.segments)[:size]]
 
 

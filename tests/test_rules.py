@@ -29,7 +29,6 @@ from .covering import (
     fits,
     look,
     split_parts,
-    write,
 )
 
 # who gets in
@@ -290,6 +289,9 @@ COVERED = [
     pytest.param(
         "/<path:a>-<path:b>/z", "/x-y/z /x/q-y/r/z", "/xy/z /-y/z /x-/z", id="two paths in one segment"
     ),
+    pytest.param(
+        "/<path:p><int(min=15):n>", "/q/17 /117", "/q/7 /17", id="path that leaves digits to a number"
+    ),
     pytest.param("/<path:p>-<a>-<b>", "/q/x-y-z /x-y-z/q", "/q/x-y /x-y/z", id="path, then two variables"),
     pytest.param("/<a>-<b>-<path:p>.pdf", "/x-y-z/q.pdf", "/x-y/z.pdf", id="two variables, then a path"),
     pytest.param("/<a>-<b>", "/x-y /x-y-z /x-y/z", "/x /-y /x-", id="two variables in a segment"),
@@ -400,6 +402,8 @@ METHOD_PRECEDENCE = [
     pytest.param(["POST /<x>", "GET /<y>"], "POST", "/q", "POST /<x>", id="variables' names do not matter"),
     pytest.param(["/<x>", "POST /<y>"], "POST", "/q", "POST /<y>", id="nor does their order"),
     pytest.param(["GET /<path:x>", "POST /<path:y>"], "POST", "/q/r", "POST /<path:y>", id="paths"),
+    pytest.param(["/<path:x>/", "POST /<path:y>"], "POST", "/q", "POST /<path:y>", id="path with a slash"),
+    pytest.param(["/<path:x>", "POST /<path:y>/"], "POST", "/q", "POST /<path:y>/", id="path without one"),
 ]
 
 
@@ -459,6 +463,7 @@ def maps_with_a_path(draw: st.DrawFn) -> tuple[list[CoveringRule], str]:
         st.integers(0, 3).flatmap(lambda size: st.tuples(*segments[:size])),
         st.sampled_from([(), (), ("GET",), ("POST", "PUT"), ("HEAD",)]),
         exact=st.sampled_from([False, False, True]),
+        has_slash=st.booleans(),
     )
     return draw(st.lists(rules, min_size=2, max_size=8)), path
 
@@ -495,11 +500,15 @@ def test_the_order_is_that_of_werkzeugs_own_map(candidates_and_path):
     path = path.rstrip("/") or "/"
     kept, rules = accepted([rule for rule in candidates if not rule.exact])
     url_map = Map(strict_slashes=False, merge_slashes=False, converters=OWN_CONVERTERS)
-    first = {rule.segments: number for number, rule in reversed([*enumerate(kept)])}
+
+    def place(rule: CoveringRule) -> object:
+        return rule.segments, rule.has_slash and rule.takes_slashes
+
+    first = {place(rule): number for number, rule in reversed([*enumerate(kept)])}
     # On the same path Werkzeug takes the first, we one with the method.
-    for rule in sorted(kept, key=lambda rule: (first[rule.segments], not rule.methods)):
+    for rule in sorted(kept, key=lambda rule: (first[place(rule)], not rule.methods)):
         methods = [*rule.methods, "GET-IS-NO-HEAD"] if rule.methods == ("HEAD",) else rule.methods or None
-        url_map.add(Rule(write(rule.segments) or "/", endpoint=rule.key, methods=methods))
+        url_map.add(Rule(rule.written, endpoint=rule.key, methods=methods))
     exact = {rule.key for rule in kept if covers(rule.segments, path[1:].split("/"), True)}
     for method in METHOD_NAMES:
         try:
@@ -631,6 +640,30 @@ TIES = [
         2,
         id="path placed by one whose converter refuses",
     ),
+    pytest.param(
+        "POST /<path:p>/<any(a,b):x>/, GET /<path:p>/<any(b,c):y>, GET /<path:p>/<any(a,b):x>",
+        "/q/b",
+        1,
+        id="behind a path, with a slash at the end of another method's",
+    ),
+    pytest.param(
+        "POST /<path:p>/<any(a,b):x>/, GET /<path:p>/<any(b,c):y>, GET /<path:p>/<any(a,b):x>",
+        "/q/a",
+        2,
+        id="behind a path, and last in the order",
+    ),
+    pytest.param(
+        "POST /<lower:p>/, GET /<slug:s>, GET /<lower:q>",
+        "/x",
+        1,
+        id="the same about one that takes no slashes",
+    ),
+    pytest.param(
+        "GET /<path:p>/<any(a,b):x>/, GET /<path:p>/<any(b,c):y>, POST /<path:p>/<any(a,b):x>",
+        "/q/b/",
+        0,
+        id="behind a path, with a slash at the end of its own",
+    ),
     pytest.param("/<int(min=5):a>/, /<int(max=9):b>", "/7", 1, id="without the slash"),
     pytest.param("/<int(min=5):a>/, /<int(max=9):b>", "/7/", 0, id="with the slash"),
     pytest.param("/<int(min=5):a>, /<int(max=9):b>/", "/7/", 1, id="with the slash of the later"),
@@ -748,6 +781,7 @@ DOUBLES = [
     pytest.param("/<x>", "/<string:x>", id="other name of the converter"),
     pytest.param("/<int(min=1):x>/b", "/<int( min = 1 ):x>/b", id="other spaces"),
     pytest.param("/<path:x>/b", "/<path:y>/b", id="paths"),
+    pytest.param("/<path:x>/", "/<path:y>", id="path with a slash at the end"),
     pytest.param("GET /a", "GET|POST /a", id="method in both"),
     pytest.param("get /a", "GET /a", id="method in other letters"),
 ]
@@ -853,6 +887,10 @@ class Folder(BaseConverter):
     regex = ".*/"
 
 
+class Lower(BaseConverter):
+    regex = "[a-z/]+"
+
+
 class Anything(BaseConverter):
     regex = ".*"
 
@@ -874,6 +912,7 @@ OWN = {
     "broken": Broken,
     "demanding": Demanding,
     "lettered": Lettered,
+    "lower": Lower,
     "slug": Slug,
 }
 
@@ -943,6 +982,14 @@ def test_an_own_converter_beside_slashes_sees_what_werkzeug_shows_it(regex, key,
         assert url_map.bind("localhost").test(asked) is (expected == key)
 
 
+def test_what_an_own_converter_keeps_out_may_be_beneath_what_it_takes():
+    converters = {"own": own(r"(?!admin/)[a-z/]+")}
+    rules = {"/<path:q>": "public", "/<own:p>": "deny"}
+    assert RouteRules(rules, converters=converters).match("GET", "/admin/x").key == "/<own:p>"
+    rules["/<own:p>"] = {"allow": "deny", "exact": True}
+    assert RouteRules(rules, converters=converters).match("GET", "/admin/x").key == "/<path:q>"
+
+
 def test_rules_with_the_same_own_converter_are_on_the_same_path():
     rules = RouteRules({"/<even:n>": "public", "POST /<even:m>": "deny"}, converters=OWN)
     assert rules.match("POST", "/2").access.allow == "deny"
@@ -954,6 +1001,12 @@ def test_a_converter_that_breaks_lets_nobody_in(caplog):
     with pytest.raises(BadRequestError):
         rules.match("GET", "/day/tomorrow")
     assert "Day" in caplog.text
+
+
+def test_a_converter_that_breaks_on_what_nobody_has_asked_for_is_no_mistake_of_the_rules():
+    """Whether a rule can be reached is found with paths that are made up."""
+    rules = RouteRules({"/<day:d>": "public", "/<name>": "deny"}, converters=OWN)
+    assert rules.match("GET", "/12-24").key == "/<day:d>"
 
 
 @pytest.mark.parametrize(
@@ -988,6 +1041,62 @@ def test_mistaken_converters_are_refused(converters, words):
 def test_converters_of_an_application_may_replace_werkzeugs():
     url_map = Map(converters={"int": Even})
     assert RouteRules({"/<int:n>": "deny"}, converters=url_map.converters).match("GET", "/3").key == "default"
+
+
+PIECES = [
+    *(
+        "-",
+        "a",
+        "1",
+        ".",
+        "-x",
+        "<string:{}>",
+        "<string:{}>",
+        "<string(minlength=2):{}>",
+        "<string(maxlength=2):{}>",
+    ),
+    *("<int:{}>", "<int(min=5):{}>", "<float(max=2.0):{}>", "<any(a,1-):{}>", "<path:{}>", "<even:{}>"),
+]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=6),
+    st.lists(st.text("-a15.x/", min_size=1, max_size=9), min_size=5, max_size=5),
+)
+def test_a_segment_is_shared_out_among_its_converters_as_werkzeug_does(pieces, texts):
+    """A converter refuses its share alone, so it matters which one that is."""
+    names = iter("abcdef")
+    key = "/" + "".join(piece.format(next(names)) for piece in pieces)
+    try:
+        rules = RouteRules({key: {"allow": "deny", "exact": True}}, converters=OWN)
+    except ConfigurationError:  # a segment of dots
+        return
+    url_map = Map([Rule(key, endpoint=key)], converters=OWN, merge_slashes=False)
+    for path in ("/" + text.strip("/") for text in texts):
+        assert (rules.match("GET", path).key == key) is url_map.bind("localhost").test(path), path
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "is_refused"),
+    [
+        pytest.param("/<a>-<b>-<c>-<d>.html", "x-" * 5000, False, id="texts, however many ways"),
+        pytest.param("/<a>-<int:y>-<int:m>-<b>", "some-long-name-of-" * 20 + "1-2-x", False, id="an article"),
+        pytest.param("/<a>-<slug:b>-<c>.html", "x-" * 100, False, id="many ways"),
+        pytest.param("/<a>-<slug:b>-<c>.html", "x-" * 3000, True, id="too many ways"),
+        pytest.param(
+            "/<a>-<slug:b>_<c>.html", "x-" * 3000, False, id="many ways, if something were not missing"
+        ),
+        pytest.param("/<path:a>-<path:b>", "x-y/" * 80, False, id="many ways beside slashes"),
+        pytest.param("/<path:a>-<path:b>", "x-y/" * 1000, True, id="too many ways beside slashes"),
+    ],
+)
+def test_what_could_be_shared_out_in_too_many_ways_is_refused(key, text, is_refused):
+    rules = RouteRules({key: "deny"}, converters=OWN)
+    if is_refused:
+        with pytest.raises(BadRequestError):
+            rules.match("GET", "/" + text)
+    else:
+        rules.match("GET", "/" + text)
 
 
 def test_literal_texts_between_converters_that_take_nothing_may_touch():
