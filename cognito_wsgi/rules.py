@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, fields
 from difflib import get_close_matches
 from itertools import product
@@ -190,16 +191,18 @@ class RouteRules:
         url_map.converters.update(_check_converters({} if converters is None else converters, problems))
         builder = TreeBuilder()
         self._root = builder.root
-        self._parsed: dict[str, ParsedKey] = {}
-        turns: dict[str, list[Turn]] = {}
+        parsed: dict[str, tuple[ParsedKey, Access]] = {}
         for key, value in rules.items():
-            try:
-                parsed = parse_key(key, url_map)
-                turns[key] = builder.enter(parsed, key, parse_access(value))
-            except ConfigurationError as error:
-                problems += [f"rule {key!r}: {problem}" for problem in error.problems]
-            else:
-                self._parsed[key] = parsed
+            with _naming(key, problems):
+                parsed[key] = parse_key(key, url_map), parse_access(value)
+        turns: dict[str, list[Turn]] = {}
+        for key, (
+            parsed_key,
+            access,
+        ) in parsed.items():  # in one go: what is walked lies close together in memory
+            with _naming(key, problems):
+                turns[key] = builder.enter(parsed_key, key, access)
+        self._parsed = {key: parsed[key][0] for key in turns}
         sort_edges(self._root, {key: number for number, key in enumerate(self._parsed)})
         if not problems:
             contested = [key for key in turns if any(turn.is_contested for turn in turns[key])]
@@ -255,6 +258,15 @@ class RouteRules:
                 return None
         captor = captors.pop() if captors else self.default.key
         return captor if captor in self._parsed and self._parsed[captor].sample_paths() else None
+
+
+@contextmanager
+def _naming(key: str, problems: list[str]) -> Iterator[None]:
+    """What is wrong with a rule becomes one of the problems, named by its key."""
+    try:
+        yield
+    except ConfigurationError as error:
+        problems += [f"rule {key!r}: {problem}" for problem in error.problems]
 
 
 def _parse_default(value: object, problems: list[str]) -> MatchedRule:
