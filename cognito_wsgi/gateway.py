@@ -126,12 +126,14 @@ class CognitoGateway:
         return f"<{type(self).__name__} {self.config.user_pool_id} client {self.config.client_id}>"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-        request = Request(environ, self._cookies)
-        try:
-            answer = self._decide(request)
-        except RefusalError as refusal:
-            answer = self._refuse(request, refusal)
+        answer = self._find_answer(Request(environ, self._cookies))  # which is gone when the application runs
         return answer(environ, start_response)
+
+    def _find_answer(self, request: Request) -> WSGIApplication:
+        try:
+            return self._decide(request)
+        except RefusalError as refusal:
+            return self._refuse(request, refusal)
 
     def _decide(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""

@@ -21,7 +21,9 @@ from .scene import Environ, Requests
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-REQUESTS_IN_A_RUN = 20
+#: So each of the 20 users comes five times. If all came once, the other sides' work would stand between any two
+#: requests of a user, and a server that serves one application has no other work.
+REQUESTS_IN_A_RUN = 100
 
 
 class Side(NamedTuple):
