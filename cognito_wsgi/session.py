@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in_header
@@ -93,7 +93,7 @@ class Session:
         self.expires_at = float(claims["exp"] + leeway)
         self.is_machine = "username" not in claims
         self.groups = () if self.is_machine else group_names(claims)  # they are users'
-        self.group_set = frozenset(self.groups)
+        self.group_set = _set_of(self.groups)
         self.scopes = scope_names(claims)
         # PEP 3333: text of the environ is bytes as latin-1.
         name: str = claims["client_id"] if self.is_machine else claims["username"]
@@ -153,6 +153,11 @@ def show(session: Session | None, environ: WSGIEnvironment, now: float) -> None:
     environ["cognito.access_token"] = session.access_token
     environ["REMOTE_USER"] = session.remote_user
     environ["AUTH_TYPE"] = "Cognito"
+
+
+@lru_cache(maxsize=256)  # many users are in the same groups, and then share one set
+def _set_of(groups: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(groups)
 
 
 _CONTAINERS = frozenset({list, dict})  # JSON makes no others, nor subclasses of these

@@ -368,6 +368,11 @@ def group_names(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(claims.get("cognito:groups", ()))
 
 
-def scope_names(claims: Mapping[str, Any]) -> Collection[str]:
+def scope_names(claims: Mapping[str, Any]) -> frozenset[str]:
+    return _split_scope(claims.get("scope", ""))
+
+
+@functools.lru_cache(maxsize=256)  # most users have the same, and then share one set
+def _split_scope(scope: str) -> frozenset[str]:
     """Told apart by spaces, and by no other white space (RFC 6749 §3.3)."""
-    return frozenset(filter(None, claims.get("scope", "").split(" ")))
+    return frozenset(filter(None, scope.split(" ")))
