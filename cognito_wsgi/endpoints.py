@@ -334,7 +334,8 @@ class CognitoClient:
             return  # no time that there is
 
 
-#: Seconds that others wait while one request finds out whether an endpoint is well again; Cognito answers in less.
+#: Seconds that a request may take to find out whether an endpoint is well again, and others wait for it. Cognito
+#: answers in less.
 PATIENCE = 1.0
 
 
@@ -352,6 +353,7 @@ class Health:
     def _start_afresh(self) -> None:
         """Who waits in a parent process never leaves off in a forked child."""
         self._turn = threading.Lock()
+        self._began = 0.0  # when it was last taken, by the monotonic clock
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -364,16 +366,21 @@ class Health:
         """
         turn = self._turn
         if self.failure is not None and turn.acquire(blocking=False):
+            self._began = time.monotonic()
             try:
                 yield
             finally:
                 turn.release()
             return
-        if self.failure is not None and turn.acquire(timeout=PATIENCE):
+        if self.failure is not None and turn.acquire(timeout=self._patience()):
             turn.release()
         if (failure := self.failure) is not None:
             raise unavailable(f"not asked, as another request finds out whether this is over: {failure}")
         yield
+
+    def _patience(self) -> float:
+        """What is left of the moment for which anybody waits: it begins with the request that finds out."""
+        return max(0.0, self._began + PATIENCE - time.monotonic())
 
 
 def _operator_mistake(error: str) -> CognitoError:

@@ -141,7 +141,10 @@ class CognitoGateway:
         if paths[0] in self._own_paths and (endpoint := self.find_endpoint(request, paths[0])) is not None:
             return endpoint(request)
         for path in paths:  # all that routers may see must be let in
-            rule = request.rule = self.find_rule(request, path)
+            rule = self.find_rule(request, path)
+            if rule is request.rule:
+                continue
+            request.rule = rule
             try:
                 self.judge(request, rule.access)
             except RefusalError as refusal:
@@ -149,6 +152,7 @@ class CognitoGateway:
                     raise
                 if isinstance(refusal, CrossSiteRequestError):
                     request.session = None  # let through, but not as anybody
+                request.set_cookies = [*request.set_cookies, *refusal.set_cookies]
                 self._note(request, refusal, is_report_only=True)
         show(request.session, request.environ, request.now)
         return _with_cookies(self.app, request.set_cookies) if request.set_cookies else self.app
@@ -317,9 +321,9 @@ class CognitoGateway:
 
     def _note_spoilt(self, request: Request) -> None:
         """Cookies that are worth nothing go with the next answer of ours."""
-        if request.cookies and not request.is_bearer:
+        if request.cookies and not self._visitors.is_by_bearer(request):
             self._visitors.note_spoilt(request)
-            request.spoilt_cookies += self._sign_in.find_spoilt(request.cookies, request.now)
+            request.spoilt_cookies += self._sign_in.find_spoilt(request.cookies)
 
     def _login_url(self, request: Request, max_auth_age: int | None) -> str:
         parameters = {"prompt": "login"} if max_auth_age is not None else {}

@@ -23,7 +23,7 @@ from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in
 from .endpoints import CognitoClient, GrantRefused, TokenAnswer
 from .errors import BadRequestError, CognitoError, TokenExpired, TokenNotYetValid, TokenVerifyError
 from .forks import run_in_forked_children
-from .seals import Seal
+from .seals import Seal, is_sealed
 from .session import Session, SessionCookies, Sessions, SessionTooLarge
 from .tokens import CLOCK_TOLERANCE
 
@@ -324,10 +324,10 @@ class SignIn:
 
     # login cookies
 
-    def find_spoilt(self, cookies: OwnCookies, now: float) -> tuple[str, ...]:
-        """The names of login cookies that are worth nothing."""
+    def find_spoilt(self, cookies: OwnCookies) -> tuple[str, ...]:
+        """The names of login cookies that nobody can open, whatever keys another process may have."""
         logins = self._set.login_cookies(cookies).items()
-        return tuple(name for name, value in logins if self._open_login(name, value, now) is None)
+        return tuple(name for name, value in logins if value is None or not is_sealed(value))
 
     def _seal_login(self, login: Login, now: float) -> str:
         return self._seal.seal(json.dumps(login, separators=(",", ":")).encode(), now)

@@ -18,8 +18,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DOT_SEGMENT = re.compile(r"(?:\A|/)\.\.?(?:/|\Z)")
 _SLASHES = re.compile(r"/{2,}")
 
-#: Runs of slashes inside a path: each makes one more way to read it.
-MAX_RUNS = 20
+#: Runs of slashes inside a path: each makes one more way to read it, and each way is judged.
+MAX_RUNS = 5
 
 #: Longest address, in characters, that a sign-in returns to. It travels in a cookie.
 MAX_RETURN_LENGTH = 2000

@@ -50,6 +50,8 @@ def _ends_anywhere(converter: BaseConverter, text: str) -> bool:
     """Whether more than a place or two come into question for the text behind it."""
     if type(converter) in (IntegerConverter, FloatConverter):
         return text == "" or text[0].isdigit()
+    if type(converter) is UnicodeConverter and "," not in converter.regex:
+        return False  # its length is fixed
     return type(converter) not in (AnyConverter, UUIDConverter)
 
 
@@ -66,7 +68,10 @@ class _Turns:
         """
         steps = (len(text) + 1) * times
         for each, number in self._texts.items():
-            steps *= comb(text.count(each) * max(len(each), 1), number)  # they may overlap
+            places = text.count(each) * max(len(each), 1)  # they may overlap
+            steps *= comb(
+                places + number - 1, number
+            )  # and be one and the same for converters that take nothing
         if steps > MAX_STEPS:
             raise BadRequestError(
                 "The address is malformed.", reason="a rule's converters could share it out in too many ways"
@@ -110,7 +115,8 @@ class Pattern:
             self._fullmatch = re.compile(regex, re.DOTALL).fullmatch
         except re.error as error:
             raise ConfigurationError([f"the regular expression of its converter is wrong: {error}"]) from None
-        self._turns = _Turns(turns) if turns else None
+        self._turns = _Turns(turns)
+        self._has_turns = bool(turns)
         #: Converters that may refuse what their regular expression takes, each with the name of its group.
         self._checks = [
             (f"v{number}", piece)
@@ -125,7 +131,7 @@ class Pattern:
 
     def takes(self, text: str) -> bool:
         """Whether the text matches and each converter takes its value, as a view's would."""
-        if self._turns is not None and not self._turns.are_in(text):
+        if self._has_turns and not self._turns.are_in(text):
             return False
         match = self._fullmatch(text)
         if match is None:
@@ -158,11 +164,12 @@ class _SlashPattern(Pattern):
     """The same with more than one path in it."""
 
     def find_ends(self, segments: list[str], starts: set[int]) -> set[int]:
-        return {end for start in starts for end in self._find_ends_from(start, segments)}
+        times = len(starts) * len(segments)
+        return {end for start in starts for end in self._find_ends_from(start, segments, times)}
 
-    def _find_ends_from(self, start: int, segments: list[str]) -> Iterator[int]:
+    def _find_ends_from(self, start: int, segments: list[str], times: int) -> Iterator[int]:
         text = "/".join(segments[start:])
-        if self._turns is not None and not self._turns.are_in(text, times=len(segments)):
+        if not self._turns.are_in(text, times):
             return
         place = -1
         for end in range(start + 1, len(segments) + 1):

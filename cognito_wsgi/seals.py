@@ -60,17 +60,26 @@ class Seal:
         """What was sealed at most ``max_age`` seconds ago; None for anything else, whatever it is."""
         from cryptography.fernet import InvalidToken
 
-        if len(text) > MAX_SEALED_LENGTH or not text.isascii():
+        if not is_sealed(text):
             return None
         token = text.encode() + b"=" * (-len(text) % 4)
         try:
-            # Fernet skips characters that base64 does not know and ignores spare bits: one value, one spelling.
-            if base64.urlsafe_b64encode(base64.urlsafe_b64decode(token)).rstrip(b"=").decode() != text:
-                return None
             data = self._fernet.decrypt_at_time(token, max_age, int(now))
             return Opened(data, self._fernet.extract_timestamp(token))
         except (InvalidToken, ValueError):
             return None
+
+
+def is_sealed(text: str) -> bool:
+    """Whether a text is the one spelling of what a seal may have made, of whatever key and purpose."""
+    if len(text) > MAX_SEALED_LENGTH or not text.isascii():
+        return False
+    try:
+        data = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
+    except ValueError:
+        return False
+    # Fernet skips characters that base64 does not know and ignores spare bits.
+    return data[:1] == b"\x80" and base64.urlsafe_b64encode(data).rstrip(b"=").decode() == text
 
 
 def pack_refresh_token(token: str, sub: str) -> bytes:

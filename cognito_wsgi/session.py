@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in_header
 from .errors import CognitoError, CognitoWsgiError, TokenExpired, TokenVerifyError
 from .forks import run_in_forked_children
-from .seals import Seal, pack_refresh_token, unpack_refresh_token
+from .seals import Seal, is_sealed, pack_refresh_token, unpack_refresh_token
 from .tokens import Claims, TokenVerifier, VerifiedToken, group_names, scope_names
 
 if TYPE_CHECKING:
@@ -301,6 +301,13 @@ class SessionCookies:
             return RefreshCookie(text, None) if text.isascii() else None
         opened = self._seal.open(text, max_age=self._config.refresh_cookie_max_age, now=now)
         return RefreshCookie(*unpack_refresh_token(opened.data)) if opened else None
+
+    def is_refresh_token_broken(self, cookies: OwnCookies) -> bool:
+        """Whether the cookie came and nobody can use it, whatever keys another process may have."""
+        text = self._set.join(cookies, self._set.refresh)
+        if text is None:
+            return bool(self._set.came(cookies, self._set.refresh))
+        return not (is_sealed(text) if self._config.refresh_cookie_encrypted else text.isascii())
 
     def store(
         self,

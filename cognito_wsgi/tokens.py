@@ -216,9 +216,9 @@ def access_token_hash(access_token: str) -> str:
 
 
 def is_malformed(token: str) -> bool:
-    """Whether a text is no token at all, whoever might verify it."""
+    """Whether a text can be seen at a glance to be no token."""
     try:
-        _parse(token)
+        _split(token)
     except MalformedToken:
         return True
     return False
@@ -226,6 +226,13 @@ def is_malformed(token: str) -> bool:
 
 def _parse(token: str) -> _ParsedToken:
     """The parts of a compact JWS made with RS256; nothing in it is believed yet."""
+    kid, signing_input, payload, signature = _split(token)
+    claims = _parse_json(_decode_base64url(payload), "claims")
+    return _ParsedToken(signing_input.encode(), _decode_base64url(signature), kid, claims)
+
+
+def _split(token: str) -> tuple[str, str, str, str]:
+    """The ``kid``, the text that is signed, the payload in it, and the signature."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise MalformedToken("the token is too long")
     if not token.isascii():
@@ -234,9 +241,7 @@ def _parse(token: str) -> _ParsedToken:
     header, dot, payload = signing_input.partition(".")
     if not dot or "." in payload:
         raise MalformedToken("the token has not three parts")
-    kid = _parse_header(header)
-    claims = _parse_json(_decode_base64url(payload), "claims")
-    return _ParsedToken(signing_input.encode(), _decode_base64url(signature), kid, claims)
+    return _parse_header(header), signing_input, payload, signature
 
 
 @functools.lru_cache(maxsize=32)  # a pool's tokens have one of two headers

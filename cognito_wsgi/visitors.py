@@ -51,6 +51,10 @@ class Visitors:
         self._session_cookies = session_cookies
         self._refresher = refresher
 
+    def is_by_bearer(self, request: Request) -> bool:
+        """Whether the Authorization header says who sent a request, and cookies do not count."""
+        return self._bearer_enabled and request.has_bearer
+
     def find(self, request: Request) -> Session:
         """The visitor's session. Raises RefusalError if there is none, or it may not be used for this request."""
         if self._bearer_enabled and request.has_bearer:
@@ -143,17 +147,13 @@ class Visitors:
         return session
 
     def note_spoilt(self, request: Request) -> None:
-        """Each cookie of a session that is worth nothing, whether or not it was looked at (design.md §7)."""
+        """Each cookie of a session that can be seen to be broken, whether or not it was needed (design.md §7)."""
         for base in (self._set.access, self._set.id):
-            if self._set.join(request.cookies, base) is None:
+            token = self._set.join(request.cookies, base)
+            if token is None or is_malformed(token):
                 self._note_spoilt(request, base)
-        id_token = self._set.join(request.cookies, self._set.id)
-        if id_token and not self._set.came(request.cookies, self._set.access) and is_malformed(id_token):
-            self._note_spoilt(
-                request, self._set.id
-            )  # (beside an access token it has been verified, or will be)
-        if self._refresh_enabled:
-            self.find_refresh_token(request)
+        if self._refresh_enabled and self._session_cookies.is_refresh_token_broken(request.cookies):
+            self._note_spoilt(request, self._set.refresh)
 
     def session_cookies_of(self, request: Request) -> tuple[str, ...]:
         """The names of all cookies of a session that came."""

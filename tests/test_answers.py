@@ -440,7 +440,7 @@ def test_a_broken_cookie_is_no_session_and_the_next_answer_deletes_it(pool, valu
 LOGIN = "cognito_login_0123456789abcdef"
 
 
-@pytest.mark.parametrize("name", ["cognito_id_token", "cognito_refresh_token", LOGIN])
+@pytest.mark.parametrize("name", ["cognito_access_token", "cognito_id_token", "cognito_refresh_token", LOGIN])
 @pytest.mark.parametrize("value", ["rubbish", "a.b.c", "e" * 9000, "\xff\xfe", "doubled"])
 @pytest.mark.parametrize(
     ("path", "kind", "status"),
@@ -450,12 +450,15 @@ LOGIN = "cognito_login_0123456789abcdef"
         pytest.param("/x", FETCH, 401, id="not signed in"),
         pytest.param("/admin", FETCH, 403, id="not allowed"),
         pytest.param("/a/../b", FETCH, 400, id="malformed"),
+        pytest.param("/callback", NAVIGATION, 400, id="callback of nobody"),
     ],
 )
 def test_any_broken_cookie_is_deleted_by_the_next_answer(pool, name, value, path, kind, status):
     house = House(pool.config(refresh_enabled=True), RULES)
     house.client._cookies = None
     header = f"{name}={value}; {name}={value}" if value == "doubled" else f"{name}={value}"
+    if status == 403 and name == "cognito_access_token":
+        pytest.skip("without an access token nobody is signed in")
     if status == 403:
         header += f"; cognito_access_token={pool.access_token()}"
     answer = house.ask(path, kind, headers={"Cookie": header})
@@ -464,12 +467,14 @@ def test_any_broken_cookie_is_deleted_by_the_next_answer(pool, name, value, path
     assert [line.partition("=")[0] for line in deleted] == [name]
 
 
-def test_a_doubled_cookie_is_no_session_and_the_next_answer_deletes_it(pool):
+def test_a_doubled_cookie_is_no_session_and_the_next_answer_deletes_it(pool, caplog):
     house = House(pool.config(), RULES)
     house.client._cookies = None
     token = pool.access_token()
     header = f"cognito_access_token={token}; cognito_access_token={token}"
-    answer = house.ask("/x", FETCH, headers={"Cookie": header})
+    with caplog.at_level("INFO"):
+        answer = house.ask("/x", FETCH, headers={"Cookie": header})
+    assert "came twice or not whole" in caplog.text
     assert answer.status_code == 401
     assert answer.headers["Set-Cookie"].startswith("cognito_access_token=; ")
 
@@ -813,7 +818,7 @@ def test_machines_of_the_clients_named_are_let_in(pool, api, client_id, status):
 def test_a_machine_is_in_no_group_whatever_its_token_says(pool, api):
     """Groups are users'. A trigger may write any claim into a machine's token."""
     token = pool.machine_token(
-        client_id="machine", scopes=["api/read", "api/write"], claims={"cognito:groups": ["admin"]}
+        client_id="machine", scopes=["api/read", "api/write"], **{"cognito:groups": ["admin"]}
     )
     assert api.ask("/admin", FETCH, headers=bearer(token)).status_code == 403
     assert api.environ_of("/scoped", FETCH, headers=bearer(token))["cognito.groups"] == ()

@@ -542,6 +542,18 @@ def test_crowd_that_comes_after_an_outage_waits_for_what_the_first_finds(
     assert len(cognito.requests) == 9
 
 
+def test_nobody_waits_for_a_call_that_has_taken_long(cognito: Cognito, client: CognitoClient) -> None:
+    """Each that did would hold a thread of the server."""
+    fail(cognito, client)
+    with held_up(cognito, client) as first:
+        began = time.monotonic()
+        for _ in range(50):
+            with pytest.raises(CognitoError):
+                refresh(client)
+        assert time.monotonic() - began < 10 * endpoints.PATIENCE
+        assert not first.done()
+
+
 def test_crowd_does_not_wait_for_an_endpoint_that_is_found_to_fail_still(
     cognito: Cognito, client: CognitoClient
 ) -> None:

@@ -781,7 +781,7 @@ with served(lambda origin: server) as url:
             while_cold = fork(lambda: find(cold).kid == KID)
     cold._health.failure = "status 503"
     with cold._health.waiting():
-        while_failing = fork(lambda: find(cold).kid == KID)
+        while_failing = fork(lambda: find(cold).kid == KID and cold._health._turn.acquire(blocking=False))
     results = [ended_well(child) for child in (while_fetching, while_locked, while_cold, while_failing)]
     assert witness.called == 0
 print(results)

@@ -40,7 +40,7 @@ CLEAR = [
     pytest.param("/admin///users//7", "/admin/users/7", "/admin///users//7", id="runs inside"),
     pytest.param("//admin//users//", "/admin/users/", "/admin//users//", id="runs everywhere"),
     pytest.param("/admin//", "/admin/", "/admin//", id="run at the end"),
-    pytest.param("/a" + "//b" * 20, "/a" + "/b" * 20, "/a" + "//b" * 20, id="as many runs as may be"),
+    pytest.param("/a" + "//b" * 5, "/a" + "/b" * 5, "/a" + "//b" * 5, id="as many runs as may be"),
     pytest.param("/a" + "/" * 9000, "/a/", "/a" + "/" * 9000, id="one run, however long"),
     pytest.param("/ADMIN", "/ADMIN", "/ADMIN", id="capitals"),
     pytest.param("/admin?x", "/admin?x", "/admin?x", id="question mark that was encoded"),
@@ -133,7 +133,7 @@ AMBIGUOUS = [
     pytest.param("/\xe4dmin", "UTF-8", id="latin-1"),
     pytest.param("/\xed\xa0\x80", "UTF-8", id="surrogate"),
     pytest.param("/k\u0101se", "UTF-8", id="no bytes at all"),
-    pytest.param("/a" + "//b" * 21, "runs of slashes", id="more runs of slashes than anybody reads"),
+    pytest.param("/a" + "//b" * 6, "runs of slashes", id="more runs of slashes than anybody reads"),
 ]
 
 

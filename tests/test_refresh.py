@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -629,6 +630,32 @@ def test_keys_that_cannot_be_fetched_do_not_lose_a_rotated_token(user_pool, encr
     assert other.environ_of("/x")["REMOTE_USER"] == "alice"
     with hours_later():
         assert house.ask("/x").data == b"inside"
+
+
+def test_a_rule_that_only_reports_does_not_lose_a_rotated_token(user_pool):
+    house = signed_in(user_pool)
+    reporting = House(house.config, RULES, report_only=True)
+    reporting.client._cookies = house.client._cookies
+    assert reporting.ask("/x").data == b"inside"  # it has keys
+    user_pool.trouble.rotation, user_pool.trouble.rotation_grace = True, 0
+    user_pool.rotate_keys()
+    user_pool.trouble.jwks = "503"
+    lose_access_token(reporting)
+    answer = reporting.ask("/x")
+    assert (answer.status_code, names_of(answer)) == (200, {REFRESH})
+
+
+@pytest.mark.parametrize(("path", "status"), [("/admin", 403), ("/a/../b", 400), ("/x", 401)])
+def test_cookies_that_another_process_can_open_stay(user_pool, house, path, status):
+    """While a new SECRET_KEY is being rolled out, those with the old one alone cannot open what is sealed with it."""
+    other = House(replace(house.config, secret_key="the key before this one, and long enough"), RULES)
+    other.client._cookies = house.client._cookies
+    if status == 401:
+        house.client.delete_cookie(ACCESS)
+        house.client.delete_cookie(REFRESH)
+    answer = other.ask(path, FETCH)
+    assert answer.status_code == status
+    assert names_of(answer, deleted=True) == set()
 
 
 def test_a_process_without_keys_spends_no_refresh_token(user_pool, house):

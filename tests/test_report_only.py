@@ -55,6 +55,13 @@ def test_what_would_be_refused_is_let_through_and_reported(protect, pool, caplog
     assert caplog.records[-1].levelno == logging.WARNING
 
 
+def test_a_path_with_many_spellings_is_reported_once(protect):
+    client, gateway, seen = protect({"/admin": ["admin"]}, report_only=True)
+    assert client.get("/admin/x//a//b//c//d").status_code == 200
+    gateway.events.flush()
+    assert len(seen) == 1
+
+
 def test_other_rules_are_enforced_beside_one_that_only_reports(protect):
     client, _, _ = protect({"/admin": {"groups": ["admin"], "report_only": True}})
     assert client.get("/other").status_code == 401

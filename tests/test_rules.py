@@ -292,6 +292,7 @@ COVERED = [
     pytest.param(
         "/<path:p><int(min=15):n>", "/q/17 /117", "/q/7 /17", id="path that leaves digits to a number"
     ),
+    pytest.param("/v.<int:n>", "/v.1", "/vx1 /v1", id="text before that is no expression"),
     pytest.param("/<path:p>-<a>-<b>", "/q/x-y-z /x-y-z/q", "/q/x-y /x-y/z", id="path, then two variables"),
     pytest.param("/<a>-<b>-<path:p>.pdf", "/x-y-z/q.pdf", "/x-y/z.pdf", id="two variables, then a path"),
     pytest.param("/<a>-<b>", "/x-y /x-y-z /x-y/z", "/x /-y /x-", id="two variables in a segment"),
@@ -883,6 +884,10 @@ class Lettered(PathConverter):
     regex = "[a-z].*?"
 
 
+class Optional(BaseConverter):
+    regex = r"(?:\.\d+)?"
+
+
 class Folder(BaseConverter):
     regex = ".*/"
 
@@ -911,6 +916,7 @@ OWN = {
     "anything": Anything,
     "broken": Broken,
     "demanding": Demanding,
+    "optional": Optional,
     "lettered": Lettered,
     "lower": Lower,
     "slug": Slug,
@@ -921,6 +927,15 @@ OWN = {
     ("key", "covered", "others"),
     [
         pytest.param("/<even:n>", "/2 /10/x", "/3 /x", id="one that refuses values"),
+        pytest.param(
+            "/<int:a><optional:b><optional:c><optional:d>",
+            "/1 /1.2 /1.2.3.4/x",
+            "/ /x /1.2.3.4.5",
+            id="three that may be nothing, together",
+        ),
+        pytest.param(
+            "/<optional:a><optional:b><optional:c><optional:d>x", "/x /.1x", "/1x /y", id="four before a text"
+        ),
         pytest.param("/f/<folder:f>", "/f/a/ /f/a/b/ /f/a/b", "/f /f/ /f/a", id="one that ends with a slash"),
         pytest.param(
             "/w/<known:p>", "/w/a/b /w/a/b/edit /w/x/y /w/a/b/", "/w/a /w/b/a", id="one that knows paths"
@@ -1082,6 +1097,12 @@ def test_a_segment_is_shared_out_among_its_converters_as_werkzeug_does(pieces, t
         pytest.param("/<a>-<b>-<c>-<d>.html", "x-" * 5000, False, id="texts, however many ways"),
         pytest.param("/<a>-<int:y>-<int:m>-<b>", "some-long-name-of-" * 20 + "1-2-x", False, id="an article"),
         pytest.param("/<a>-<slug:b>-<c>.html", "x-" * 100, False, id="many ways"),
+        pytest.param(
+            "/<string(length=4):y>-<string(length=2):m>-<string(length=2):d>-<slug:s>",
+            "2026-11-24" + "-words" * 300,
+            False,
+            id="a day and a name",
+        ),
         pytest.param("/<a>-<slug:b>-<c>.html", "x-" * 3000, True, id="too many ways"),
         pytest.param(
             "/<a>-<slug:b>_<c>.html", "x-" * 3000, False, id="many ways, if something were not missing"
