@@ -68,10 +68,9 @@ class _Turns:
         """
         steps = (len(text) + 1) * times
         for each, number in self._texts.items():
-            places = text.count(each) * max(len(each), 1)  # they may overlap
-            steps *= comb(
-                places + number - 1, number
-            )  # and be one and the same for converters that take nothing
+            # They may overlap, and converters that take nothing may all turn at one of them.
+            places = text.count(each) * max(len(each), 1)
+            steps *= comb(places + number - 1, number)
         if steps > MAX_STEPS:
             raise BadRequestError(
                 "The address is malformed.", reason="a rule's converters could share it out in too many ways"

@@ -66,19 +66,19 @@ class Seal:
         try:
             data = self._fernet.decrypt_at_time(token, max_age, int(now))
             return Opened(data, self._fernet.extract_timestamp(token))
-        except (InvalidToken, ValueError):
+        except InvalidToken:
             return None
 
 
 def is_sealed(text: str) -> bool:
     """Whether a text is the one spelling of what a seal may have made, of whatever key and purpose."""
-    if len(text) > MAX_SEALED_LENGTH or not text.isascii():
+    if len(text) > MAX_SEALED_LENGTH:
         return False
     try:
         data = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
     except ValueError:
         return False
-    # Fernet skips characters that base64 does not know and ignores spare bits.
+    # Fernet skips what base64 does not know and ignores spare bits.
     return data[:1] == b"\x80" and base64.urlsafe_b64encode(data).rstrip(b"=").decode() == text
 
 

@@ -42,7 +42,7 @@ from .covering import (
     write,
 )
 
-EXAMPLES = max(300, settings().max_examples)
+EXAMPLES = max(800, settings().max_examples)
 REQUESTS = 20  # of each example
 
 # visitors
@@ -298,6 +298,7 @@ def decode(path_info: str) -> str | None:
         or "\\" in path
         or any(unicodedata.category(character) == "Cc" for character in path)
         or not {".", ".."}.isdisjoint(path.split("/"))
+        or len(re.findall("//+", path.lstrip("/"))) > 5
     )
     return None if is_ambiguous else path
 

@@ -292,6 +292,7 @@ COVERED = [
     pytest.param(
         "/<path:p><int(min=15):n>", "/q/17 /117", "/q/7 /17", id="path that leaves digits to a number"
     ),
+    pytest.param("/<a>-<int:n>", "/x-7 /x-y-7 /x-y-7/z", "/x-y /-7", id="variable before a number"),
     pytest.param("/v.<int:n>", "/v.1", "/vx1 /v1", id="text before that is no expression"),
     pytest.param("/<path:p>-<a>-<b>", "/q/x-y-z /x-y-z/q", "/q/x-y /x-y/z", id="path, then two variables"),
     pytest.param("/<a>-<b>-<path:p>.pdf", "/x-y-z/q.pdf", "/x-y/z.pdf", id="two variables, then a path"),
