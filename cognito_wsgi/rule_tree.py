@@ -315,8 +315,10 @@ class Turn(NamedTuple):
 
     @property
     def is_contested(self) -> bool:
-        siblings = islice(_apart(self.node.edges), _MANY_EDGES + 1)
-        return self.node.edges[0] is not self.edge and sum(1 for _ in siblings) <= _MANY_EDGES
+        edges = self.node.edges
+        if edges[0] is self.edge or len(edges) > _MANY_EDGES:
+            return False
+        return sum(1 for _ in islice(_apart(edges), _MANY_EDGES + 1)) <= _MANY_EDGES
 
 
 #: Among more siblings than these nobody looks for rules that are never reached: it takes the square of their number.
