@@ -334,8 +334,7 @@ class CognitoClient:
             return  # no time that there is
 
 
-#: Seconds that a request may take to find out whether an endpoint is well again, and others wait for it. Cognito
-#: answers in less.
+#: Seconds that a request which finds out whether an endpoint is well again is waited for. Cognito answers in less.
 PATIENCE = 1.0
 
 

@@ -196,10 +196,8 @@ class RouteRules:
             with _naming(key, problems):
                 parsed[key] = parse_key(key, url_map), parse_access(value)
         turns: dict[str, list[Turn]] = {}
-        for key, (
-            parsed_key,
-            access,
-        ) in parsed.items():  # in one go: what is walked lies close together in memory
+        # All in one go: what is walked then lies close together in memory.
+        for key, (parsed_key, access) in parsed.items():
             with _naming(key, problems):
                 turns[key] = builder.enter(parsed_key, key, access)
         self._parsed = {key: parsed[key][0] for key in turns}

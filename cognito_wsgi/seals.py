@@ -1,7 +1,7 @@
 """Keys of our own: what the gateway keeps in a browser and nobody else may read or change.
 
 Fernet under keys derived with HKDF from SECRET_KEY, one for each purpose, issuer and app client, so that a value
-made for one is worthless for any other (RFC 9700 §2.1: mix-up). Old keys open what they sealed (SECRET_KEY_FALLBACKS).
+made for one is worthless for any other (RFC 9700 §4.4). Old keys open what they sealed (SECRET_KEY_FALLBACKS).
 """
 
 from __future__ import annotations

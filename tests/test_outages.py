@@ -361,19 +361,28 @@ def test_refresh_in_an_outage_ends_no_session(cognito: LocalUserPool, trouble: s
     assert cognito.calls["token"] == 3
 
 
-@pytest.mark.parametrize(
+#: What visitors need of Cognito, and how long their access tokens live for that.
+NEEDS = pytest.mark.parametrize(
     ("endpoint", "lifetime"),
     [pytest.param("jwks", DAY, id="keys"), pytest.param("token", -1, id="refresh")],
 )
-def test_outage_holds_one_request_at_a_time_and_the_first_after_it_is_let_in(
-    cognito: LocalUserPool, endpoint: str, lifetime: int
-) -> None:
-    gateway = CognitoGateway(Application(), local_config(cognito, **PLAIN_REFRESH), RULES)
-    visitors = [
+
+
+def ten_visitors(cognito: LocalUserPool, lifetime: int) -> list[str]:
+    """Their Cookie headers."""
+    return [
         f"cognito_access_token={lasting_token(cognito, lifetime)}; "
         f"cognito_refresh_token={cognito.issue_tokens('alice', client='web')['refresh_token']}"
         for _ in range(10)
     ]
+
+
+@NEEDS
+def test_outage_holds_one_request_at_a_time_and_the_first_after_it_is_let_in(
+    cognito: LocalUserPool, endpoint: str, lifetime: int
+) -> None:
+    gateway = CognitoGateway(Application(), local_config(cognito, **PLAIN_REFRESH), RULES)
+    visitors = ten_visitors(cognito, lifetime)
     setattr(cognito.trouble, endpoint, "503")
     for n in range(20):
         assert ask_gateway(gateway, visitors[n % 10]) == "503 SERVICE UNAVAILABLE"
@@ -391,20 +400,13 @@ def test_outage_holds_one_request_at_a_time_and_the_first_after_it_is_let_in(
     assert {ask_gateway(gateway, visitor) for visitor in visitors} == {"200 OK"}
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "lifetime"),
-    [pytest.param("jwks", DAY, id="keys"), pytest.param("token", -1, id="refresh")],
-)
+@NEEDS
 def test_crowd_that_comes_after_an_outage_is_let_in(
     cognito: LocalUserPool, endpoint: str, lifetime: int
 ) -> None:
     """One answer of 429 in the night must not meet all who come in the morning."""
     gateway = CognitoGateway(Application(), local_config(cognito, **PLAIN_REFRESH), RULES)
-    visitors = [
-        f"cognito_access_token={lasting_token(cognito, lifetime)}; "
-        f"cognito_refresh_token={cognito.issue_tokens('alice', client='web')['refresh_token']}"
-        for _ in range(10)
-    ]
+    visitors = ten_visitors(cognito, lifetime)
     setattr(cognito.trouble, endpoint, "503")
     assert ask_gateway(gateway, visitors[0]) == "503 SERVICE UNAVAILABLE"
     cognito.trouble.delay = PATIENCE / 4
