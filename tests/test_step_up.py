@@ -88,7 +88,7 @@ def test_a_machine_has_never_signed_in():
 
 def test_who_signed_in_too_long_ago_signs_in_anew_and_comes_back(user_pool, house, http):
     sign_in(house, http)
-    with time_machine.travel(time.time() + 600):
+    with time_machine.travel(time.time() + 400):
         answer = house.ask("/pay?bill=7")
         assert answer.status_code == 302
         assert query_of(answer.location)["prompt"] == "login"
@@ -99,7 +99,7 @@ def test_who_signed_in_too_long_ago_signs_in_anew_and_comes_back(user_pool, hous
 
 def test_a_session_that_is_not_recent_stays_good_for_the_rest(user_pool, house, http):
     sign_in(house, http)
-    with time_machine.travel(time.time() + 600):
+    with time_machine.travel(time.time() + 400):
         before = house.cookies[ACCESS]
         assert house.ask("/pay").status_code == 302
         assert house.cookies[ACCESS] == before
@@ -118,7 +118,7 @@ def test_a_refresh_is_no_sign_in(user_pool, house, http):
 
 def test_a_program_is_told_in_the_words_of_rfc_9470(user_pool, house, http):
     sign_in(house, http)
-    with time_machine.travel(time.time() + 600):
+    with time_machine.travel(time.time() + 400):
         answer = house.ask("/pay", FETCH)
         assert answer.status_code == 401
         assert answer.mimetype == "application/problem+json"
@@ -135,7 +135,7 @@ def test_a_program_is_told_in_the_words_of_rfc_9470(user_pool, house, http):
 
 def test_a_form_gets_a_page_with_a_link(user_pool, house, http):
     sign_in(house, http)
-    with time_machine.travel(time.time() + 600):
+    with time_machine.travel(time.time() + 400):
         answer = house.ask("/pay", FORM, method="POST", headers={"Referer": "http://localhost/pay/form"})
     assert answer.status_code == 401
     assert "prompt=login" in str(Page(answer.text).links)
@@ -144,7 +144,7 @@ def test_a_form_gets_a_page_with_a_link(user_pool, house, http):
 def test_groups_are_asked_first(user_pool, house, http):
     """Who lacks the group is not sent to sign in for nothing."""
     sign_in(house, http)
-    with time_machine.travel(time.time() + 600):
+    with time_machine.travel(time.time() + 400):
         assert house.ask("/pay/admin").status_code == 403
 
 
@@ -161,7 +161,7 @@ def test_who_is_not_signed_in_at_all_is_not_asked_for_his_password_twice(user_po
 def test_where_cognito_ignores_prompt_a_clear_page_ends_it(user_pool, house, http, caplog):
     sign_in(house, http)
     user_pool.trouble.ignore_prompt = True
-    with time_machine.travel(time.time() + 600):
+    with time_machine.travel(time.time() + 400):
         before = dict(house.cookies)
         answer = house.ask(house.go_to_pool(http, house.ask("/pay").location, "alice"))
         assert answer.status_code == 400
@@ -182,7 +182,7 @@ def test_where_cognito_ignores_prompt_a_clear_page_ends_it(user_pool, house, htt
 def test_that_page_comes_as_often_as_he_tries_and_signing_out_helps(user_pool, house, http):
     sign_in(house, http)
     user_pool.trouble.ignore_prompt = True
-    with time_machine.travel(time.time() + 600):
+    with time_machine.travel(time.time() + 400):
         for _ in range(4):
             answer = house.ask(house.go_to_pool(http, house.ask("/pay").location, "alice"))
             assert answer.status_code == 400
