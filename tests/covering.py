@@ -49,6 +49,10 @@ def _is_path(text: str) -> bool:
     return text != "" and not text.startswith("/")
 
 
+def _is_maybe(pattern: str) -> Callable[[str], bool]:
+    return lambda text: re.fullmatch(pattern, text) is not None
+
+
 class Even(BaseConverter):
     """An application's own converter, which refuses values after its regular expression has taken them."""
 
@@ -69,8 +73,25 @@ class Known(PathConverter):
         return value
 
 
+class Maybe(BaseConverter):
+    """One that takes nothing as well."""
+
+    regex = "[a-z]*"
+
+
+class MaybePath(PathConverter):
+    """The same with slashes."""
+
+    regex = "[a-z/]*?"
+
+
 KNOWN_PATHS = ("a/b", "x", "admin/7/x")
-OWN_CONVERTERS: dict[str, type[BaseConverter]] = {"even": Even, "known": Known}
+OWN_CONVERTERS: dict[str, type[BaseConverter]] = {
+    "even": Even,
+    "known": Known,
+    "maybe": Maybe,
+    "maybe_path": MaybePath,
+}
 
 _HEX = "[0-9a-fA-F]"
 UUID = "0b9d7c1e-5a3f-4e2d-8c6b-1f0a9e8d7c6b"
@@ -84,6 +105,8 @@ INT = Converter("int", 50, _is_digits, ("7", "12", "007", "٣"))
 FROM_FIVE = Converter("int(min=5)", 50, _is_number(r"\d+", 5), ("7", "5", "12"), _is_digits)
 PATH = Converter("path", 200, _is_path, ("x", "a/b", "admin/7", "x//y", "7/"))
 KNOWN = Converter("known", 200, lambda text: text in KNOWN_PATHS, KNOWN_PATHS, _is_path)
+MAYBE = Converter("maybe", 100, _is_maybe("[a-z]*"), ("", "x", "ab"))
+MAYBE_PATH = Converter("maybe_path", 200, _is_maybe("[a-z/]*"), ("", "x", "a/b"))
 
 CONVERTERS = (
     STRING,
@@ -105,9 +128,11 @@ CONVERTERS = (
     PATH,
     Converter("even", 100, lambda text: _is_digits(text) and float(text) % 2 == 0, ("12", "10"), _is_digits),
     KNOWN,
+    MAYBE,
+    MAYBE_PATH,
 )
 
-#: What stands between two slashes: texts and converters, no two converters side by side.
+#: What stands between two slashes: texts and converters.
 Segment = tuple["str | Converter", ...]
 
 
@@ -137,7 +162,7 @@ def _share_out(pieces: Segment, text: str) -> Iterator[list[tuple[Converter, str
         if text.startswith(first):
             yield from _share_out(tuple(rest), text[len(first) :])
         return
-    sizes = range(1, len(text) + 1)
+    sizes = range(len(text) + 1)
     for size in sizes if first.takes_slashes else reversed(sizes):
         if first.looks_like(text[:size]):
             for others in _share_out(tuple(rest), text[size:]):
