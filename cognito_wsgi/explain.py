@@ -124,7 +124,7 @@ def explain(
 
 
 def _judge(gateway: CognitoGateway, request: Request) -> Explanation:
-    """The way of ``CognitoGateway._decide``, with its own steps, up to the door of the application."""
+    """The way of ``CognitoGateway._find_answer``, with its own steps, up to the door of the application."""
     try:
         paths = parse_path(request.environ["PATH_INFO"])
     except BadRequestError as ambiguous:

@@ -5,7 +5,7 @@
                                             ├─ no  ─► 302 to Cognito · 401 · 403 · 503
                                             └─ yes ─► environ gains cognito.* ─► application
 
-``CognitoGateway._decide`` is that drawing in code. Whatever is refused is raised as a RefusalError and becomes
+``CognitoGateway._find_answer`` is that drawing in code. Whatever is refused is raised as a RefusalError and becomes
 an answer in one place, ``_refuse``. The application is called outside of every ``try`` of ours.
 """
 
@@ -130,30 +130,27 @@ class CognitoGateway:
         return answer(environ, start_response)
 
     def _find_answer(self, request: Request) -> WSGIApplication:
+        """The application, with its environ made ready, or an answer of our own."""
         try:
-            return self._decide(request)
+            paths = parse_path(request.environ.get("PATH_INFO", ""))
+            if paths[0] in self._own_paths and (endpoint := self.find_endpoint(request, paths[0])):
+                return endpoint(request)
+            for path in paths:  # all that routers may see must be let in
+                rule = self.find_rule(request, path)
+                if rule is request.rule:
+                    continue
+                request.rule = rule
+                try:
+                    self.judge(request, rule.access)
+                except RefusalError as refusal:
+                    if not (self.report_only or rule.access.report_only):
+                        raise
+                    if isinstance(refusal, CrossSiteRequestError):
+                        request.session = None  # let through, but not as anybody
+                    request.set_cookies = [*request.set_cookies, *refusal.set_cookies]
+                    self._note(request, refusal, is_report_only=True)
         except RefusalError as refusal:
             return self._refuse(request, refusal)
-
-    def _decide(self, request: Request) -> WSGIApplication:
-        """The application, with its environ made ready, or an answer of our own. Raises RefusalError."""
-        paths = parse_path(request.environ.get("PATH_INFO", ""))
-        if paths[0] in self._own_paths and (endpoint := self.find_endpoint(request, paths[0])) is not None:
-            return endpoint(request)
-        for path in paths:  # all that routers may see must be let in
-            rule = self.find_rule(request, path)
-            if rule is request.rule:
-                continue
-            request.rule = rule
-            try:
-                self.judge(request, rule.access)
-            except RefusalError as refusal:
-                if not (self.report_only or rule.access.report_only):
-                    raise
-                if isinstance(refusal, CrossSiteRequestError):
-                    request.session = None  # let through, but not as anybody
-                request.set_cookies = [*request.set_cookies, *refusal.set_cookies]
-                self._note(request, refusal, is_report_only=True)
         show(request.session, request.environ, request.now)
         return _with_cookies(self.app, request.set_cookies) if request.set_cookies else self.app
 
