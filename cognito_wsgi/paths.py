@@ -45,7 +45,8 @@ def parse_path(path_info: str) -> tuple[str, ...]:
 
     In all spellings that routers may see: first with all runs of slashes merged, then with those merged that stand
     before some place, at last as it came. A router merges all or none, but for those in front, which it passes over;
-    and where one application is mounted in another, these are in the midst of the path.
+    and where one application is mounted in another, these are in the midst of the path. Each also with the run at the
+    end merged: a route of Werkzeug's that takes its path without the slash at its end takes it with two as well.
     """
     if (  # nearly every path: nothing to decode, merge or doubt
         path_info.isascii()
@@ -75,7 +76,10 @@ def parse_decoded_path(path: str) -> tuple[str, ...]:
     runs = len(_SLASHES.findall(as_it_came))
     if runs > MAX_RUNS:
         raise BadRequestError("The path of the address has too many runs of slashes.")
-    return *(_SLASHES.sub("/", as_it_came, count=number) for number in range(runs, 0, -1)), as_it_came
+    spellings = [*(_SLASHES.sub("/", as_it_came, count=number) for number in range(runs, 0, -1)), as_it_came]
+    if as_it_came.endswith("//"):  # the first two come to the same
+        spellings[2:2] = [spelling.rstrip("/") + "/" for spelling in spellings[2:]]
+    return tuple(spellings)
 
 
 def ends_of_path(path: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ log = logging.getLogger("cognito_wsgi")
 
 
 #: What a segment's length times the ways to share it out may come to: some hundredths of a second, for each of up to
-#: twenty spellings of a path.
+#: ten spellings of a path.
 MAX_STEPS = 10**7
 
 

@@ -10,6 +10,7 @@ from flask import Flask
 from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import BaseConverter
 from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Request
 
@@ -73,11 +74,40 @@ def test_a_clear_path_is_judged_decoded_and_with_single_slashes(path_info, merge
     [
         pytest.param("/a/b", ["/a/b"], id="no run"),
         pytest.param("/a//b", ["/a/b", "/a//b"], id="one"),
-        pytest.param("/a//b///c//", ["/a/b/c/", "/a/b/c//", "/a/b///c//", "/a//b///c//"], id="three"),
+        pytest.param("/a//b///c", ["/a/b/c", "/a/b///c", "/a//b///c"], id="two"),
+        pytest.param("/a//", ["/a/", "/a//"], id="one at the end"),
+        pytest.param(
+            "/a//b///c//",
+            ["/a/b/c/", "/a/b/c//", "/a/b///c/", "/a//b///c/", "/a/b///c//", "/a//b///c//"],
+            id="three, one at the end",
+        ),
     ],
 )
 def test_runs_of_slashes_are_merged_up_to_somewhere(as_it_came, judged):
     assert list(parse_path(as_it_came)) == judged
+
+
+def test_a_route_that_forgives_the_slash_at_its_end_takes_two_as_well():
+    """And it sees the run inside, where a converter takes nothing."""
+
+    class Maybe(BaseConverter):
+        regex = "[a-z]*"
+
+    app = Flask("app")
+    app.url_map.converters["maybe"] = Maybe
+    app.add_url_rule("/a/<maybe:m>/b/", "b", lambda m: "b", strict_slashes=False)
+    pool = TestPool()
+    rules = {"/a/<maybe:m>/b": {"allow": "authenticated", "exact": True}, "/": "public"}
+    client = Client(
+        CognitoGateway(app, pool.config(), rules, default="public", converters=app.url_map.converters)
+    )
+
+    def status_of(path):
+        return client.get("http://localhost/", environ_overrides={"PATH_INFO": path}).status_code
+
+    assert status_of("/a//b//") == 401
+    pool.sign_in(client, "alice")
+    assert status_of("/a//b//") == 200
 
 
 def test_an_application_mounted_in_another_passes_over_slashes_in_the_midst_of_the_path():

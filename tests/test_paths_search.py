@@ -312,16 +312,20 @@ def decode(path_info: str) -> str | None:
 
 
 def spellings(path: str) -> set[str]:
-    """The ways in which routers read slashes. Flask's passes over those in front, wherever it is mounted."""
+    """The ways in which routers read slashes. Flask's passes over those in front, wherever it is mounted.
+
+    And to a route that takes its path without the slash at its end, two of them are no more than one.
+    """
     texts = re.split("/+", "/" + path.lstrip("/"))
     runs = ["/", *re.findall("/+", path.lstrip("/"))]
-    return {
+    read = {
         "".join(
             text + ("/" if n < merged else run)
             for n, (text, run) in enumerate(zip(texts, [*runs, ""], strict=True))
         )
         for merged in range(len(runs) + 1)
     }
+    return read | {re.sub("//+$", "/", each) for each in read}
 
 
 def accepted(rules: list[CoveringRule], make: Any) -> tuple[list[CoveringRule], CognitoGateway]:
@@ -360,10 +364,7 @@ def test_no_view_is_reached_past_the_rule_that_covers_its_route(data: st.DataObj
     for method, path_info, visitor in requests_to(site, rules, random):
         environ = environ_of(method, path_info, cookies[visitor])
         ran.clear()
-        run_wsgi_app(app.wsgi_app, dict(environ))
-        without_gateway = list(ran)
-        ran.clear()
-        _, status, _ = run_wsgi_app(gateway, environ)
+        _, status, _ = run_wsgi_app(gateway, dict(environ))
         for path in ran:
             if path_info.endswith("/") and not path.endswith("/"):
                 path += "/"  # the route takes both
@@ -380,7 +381,10 @@ def test_no_view_is_reached_past_the_rule_that_covers_its_route(data: st.DataObj
             assert any(map(is_crowded, rules))
             continue
         if all(is_let_in(method, spelling, visitor) for spelling in spellings(path)):
-            assert ran == without_gateway
+            with_gateway = list(ran)
+            ran.clear()
+            run_wsgi_app(app.wsgi_app, environ)
+            assert ran == with_gateway
         else:
             assert ran == []
             assert status[:3] in ("401", "403")
