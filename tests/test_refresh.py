@@ -33,7 +33,7 @@ from cognito_wsgi.tokens import TokenVerifier
 
 from .local.visitor import claims_of
 from .serving import served, wait_for
-from .visiting import FETCH, FORM, NAVIGATION, House, local_config
+from .visiting import FETCH, FORM, NAVIGATION, House, holding, local_config
 
 ACCESS, ID, REFRESH = "cognito_access_token", "cognito_id_token", "cognito_refresh_token"
 RULES = {"/": "public", "/admin": ["root"]}
@@ -62,6 +62,13 @@ def by_header(house: House) -> House:
     """The same gateway, and no jar: what a request bears is in its Cookie header alone."""
     other = copy(house)
     other.client = Client(house.client.application, use_cookies=False)
+    return other
+
+
+def impatient(house: House, seconds: float) -> House:
+    """Another process, which waits no longer than that for Cognito, and the same browser before it."""
+    other = House(replace(house.config, timeout=seconds), RULES)
+    other.client._cookies = house.client._cookies
     return other
 
 
@@ -423,32 +430,42 @@ def test_a_token_that_came_after_sign_out_is_revoked(user_pool, house):
 
 
 def test_sign_out_is_not_forgotten_where_the_refresh_under_way_fails(user_pool):
-    house = signed_in(user_pool, AWS_COGNITO_TIMEOUT_SECONDS=0.5)
+    house = signed_in(user_pool)
     lose_access_token(house)
     cookies = {"Cookie": house.cookie_header}
     user_pool.trouble.revoke = "503"
-    answers = signed_out_while_refreshing(user_pool, house, delay=5)
+    answers = signed_out_while_refreshing(user_pool, house, ends_in="503")
     assert {answer.status_code for answer in answers} <= {401, 503}
-    user_pool.trouble.token = None
     assert by_header(house).ask("/x", FETCH, headers=cookies).status_code == 401
     assert calls(user_pool) == 1
 
 
 def signed_out_while_refreshing(
-    user_pool: LocalUserPool, house: House, *, delay: float = 0.5, then: Callable[[], object] = bool
+    user_pool: LocalUserPool,
+    house: House,
+    *,
+    ends_in: str | None = None,
+    then: Callable[[], object] = bool,
 ) -> list[TestResponse]:
-    """The answers to two requests that shared a refresh when their user signed out."""
+    """The answers to two requests that shared a refresh when their user signed out.
+
+    ends_in: the trouble that the refresh meets after that. then: what happens between the two.
+    """
     lose_access_token(house)
     cookies = {"Cookie": house.cookie_header}
-    user_pool.trouble.token, user_pool.trouble.delay = "slow", delay
-    entries = house.gateway._visitors._refresher._entries
-    token, house = refresh_token_of(house), by_header(house)
+    refresher, token, house = house.gateway._visitors._refresher, refresh_token_of(house), by_header(house)
     with ThreadPoolExecutor(2) as threads:
-        refreshing = [threads.submit(house.ask, "/x", FETCH, headers=cookies) for _ in range(2)]
-        wait_for(lambda: calls(user_pool) == 1 and len(entries[token].answer._condition._waiters) == 1)
-        assert house.ask("/logout", headers=cookies).status_code == 302
-        then()
+        with holding(user_pool, "token", then=ends_in):
+            refreshing = [threads.submit(house.ask, "/x", FETCH, headers=cookies) for _ in range(2)]
+            wait_for(lambda: calls(user_pool) == 1 and waiting_for(refresher, token) == 1)
+            assert house.ask("/logout", headers=cookies).status_code == 302
+            then()
         return [one.result(timeout=10) for one in refreshing]
+
+
+def waiting_for(refresher: Refresher, token: str) -> int:
+    """How many wait for the answer that another request gets for a token."""
+    return len(refresher._entries[token].answer._condition._waiters)
 
 
 def test_sign_out_names_the_newest_token_for_revocation_and_ends_it_here(user_pool):
@@ -566,7 +583,8 @@ BAD_ANSWERS = ["429", "503", "500", "html", "garbage", "empty", "close", "slow",
 
 @pytest.mark.parametrize("kind", BAD_ANSWERS)
 def test_nothing_but_invalid_grant_ends_a_session(user_pool, kind):
-    house = signed_in(user_pool, AWS_COGNITO_TIMEOUT_SECONDS=0.3)
+    house = impatient(signed_in(user_pool), 0.3)
+    wait_for(lambda: house.ask("/x").status_code == 200)  # it has keys now
     lose_access_token(house)
     old = dict(house.cookies)
     user_pool.trouble.token, user_pool.trouble.delay = kind, 5
@@ -590,12 +608,11 @@ def test_a_fleet_is_not_told_to_come_back_all_at_once(user_pool, house):
 def test_every_request_that_shares_a_failure_has_a_refusal_of_its_own(user_pool, house):
     """The gateway writes its reference into it, and the log line must be the one of the page."""
     lose_access_token(house)
-    user_pool.trouble.token, user_pool.trouble.delay = "slow", 0.5
     refresher = house.gateway._visitors._refresher
     token = refresh_token_of(house)
-    with ThreadPoolExecutor(3) as threads:
+    with ThreadPoolExecutor(3) as threads, holding(user_pool, "token"):
         refused = [threads.submit(refused_by, refresher, token) for _ in range(3)]
-        wait_for(lambda: calls(user_pool) == 1)
+        wait_for(lambda: calls(user_pool) == 1 and waiting_for(refresher, token) == 2)
         user_pool.stop()
         errors = [one.result(timeout=10) for one in refused]
     assert len({id(error) for error in errors}) == 3
@@ -740,7 +757,6 @@ def test_a_refresh_that_is_broken_off_leaves_nobody_waiting(user_pool):
     """A worker that is stopped raises what is no Exception, in the middle of the call."""
     refresher = make_refresher(user_pool)
     token = user_pool.issue_tokens("alice", client="web")["refresh_token"]
-    user_pool.trouble.token, user_pool.trouble.delay = "slow", 1
     stopped = threading.Event()
 
     def run() -> None:
@@ -750,16 +766,16 @@ def test_a_refresh_that_is_broken_off_leaves_nobody_waiting(user_pool):
             stopped.set()
 
     worker = threading.Thread(target=run)
-    worker.start()
-    wait_for(lambda: calls(user_pool) == 1)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(refused_by, refresher, token)
-        wait_for(lambda: len(refresher._entries[token].answer._condition._waiters) == 1)
-        raise_in(worker, SystemExit)
+        with holding(user_pool, "token"):
+            worker.start()
+            wait_for(lambda: calls(user_pool) == 1)
+            waiting = threads.submit(refused_by, refresher, token)
+            wait_for(lambda: waiting_for(refresher, token) == 1)
+            raise_in(worker, SystemExit)
         assert "broken off" in waiting.result(timeout=10).reason
     worker.join()
     assert stopped.is_set()
-    user_pool.trouble.clear()
     assert refresher.refresh(token, None).session.sub == user_pool.users["alice"].sub
 
 

@@ -14,7 +14,7 @@ from cognito_wsgi.local import LocalUserPool
 from cognito_wsgi.testing import TestPool
 
 from .serving import wait_for
-from .test_refresh import RULES, by_header, signed_in
+from .test_refresh import RULES, by_header, impatient, signed_in
 from .visiting import FETCH, FORM, NAVIGATION, House, Page, local_config, query_of
 
 ACCESS, ID, REFRESH = "cognito_access_token", "cognito_id_token", "cognito_refresh_token"
@@ -202,7 +202,7 @@ def test_who_is_not_signed_in_is_signed_out_of_cognito(user_pool):
 
 @pytest.mark.parametrize("kind", ["429", "503", "500", "html", "close", "slow", "drip", "redirect"])
 def test_sign_out_works_when_cognito_does_not(user_pool, caplog, kind):
-    house = signed_in(user_pool, AWS_COGNITO_TIMEOUT_SECONDS=0.4)
+    house = impatient(signed_in(user_pool), 0.4)
     user_pool.trouble.revoke, user_pool.trouble.delay = kind, 10
     began = time.monotonic()
     check_signed_out(house, house.ask("/logout"))

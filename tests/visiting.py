@@ -5,7 +5,9 @@ Both sides of the gateway are checked against PEP 3333 by ``wsgiref.validate`` a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,9 +16,13 @@ from wsgiref.validate import validator
 import pytest
 import requests
 from werkzeug.test import Client, TestResponse
+from werkzeug.wrappers import Response
 
 from cognito_wsgi import CognitoConfig, CognitoGateway
 from cognito_wsgi.local import LocalUserPool, submit_sign_in
+from cognito_wsgi.local.bad_answers import BAD_ANSWERS, Occasion
+
+from .serving import wait_for
 
 ORIGIN = "http://localhost"
 
@@ -124,6 +130,26 @@ def local_config(pool: LocalUserPool, client: str = "web", **overrides: Any) -> 
             **overrides,
         }
     )
+
+
+@contextmanager
+def holding(pool: LocalUserPool, endpoint: str, *, then: str | None = None) -> Iterator[None]:
+    """Calls of an endpoint are answered when the block ends: well, or with the trouble that is named."""
+    is_over = threading.Event()
+
+    def answer_late(occasion: Occasion) -> Response | None:
+        wait_for(lambda: is_over.is_set() or occasion.stopped.is_set(), 60)
+        if occasion.stopped.is_set():
+            return Response(status=503)
+        return BAD_ANSWERS[then](occasion) if then else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BAD_ANSWERS, "slow", answer_late)  # type: ignore[arg-type]
+        patch.setattr(pool.trouble, endpoint, "slow")
+        try:
+            yield
+        finally:
+            is_over.set()
 
 
 def rows(table: Mapping[str, tuple[Any, ...]]) -> list[Any]:
