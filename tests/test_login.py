@@ -474,12 +474,13 @@ def test_the_cause_is_the_clock_where_cognitos_differs(user_pool, http, caplog):
     """Told by the Date header of Cognito's answers."""
     house = House(local_config(user_pool, AWS_COGNITO_EXPIRATION_LEEWAY=60), RULES)
     user_pool.trouble.clock_ahead = 45
-    for _ in range(3):
-        sign_in_in_vain(house, http)
-    answer = house.ask("/x")
+    with time_machine.travel(int(time.time()), tick=False):
+        for _ in range(3):
+            sign_in_in_vain(house, http)
+        answer = house.ask("/x")
     assert answer.status_code == 400
-    assert re.search(r"clock .* by 4[45] seconds", Page(answer.text).text)
-    assert re.search(r"\+4[45] s", caplog.text)
+    assert re.search(r"clock .* by 45 seconds", Page(answer.text).text)
+    assert "+45 s" in caplog.text
 
 
 @pytest.mark.parametrize(
