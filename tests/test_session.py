@@ -114,8 +114,8 @@ def test_a_remembered_session_is_not_taken_while_there_are_no_keys(user_pool):
     config = local_config(user_pool)
     keys = KeyStore(config)
     sessions = Sessions(config, keys, TokenVerifier(config, keys))
-    start = time.time()
-    sessions.find(user_pool.issue_tokens("alice", client="web")["access_token"], None, start)
+    sessions.find(user_pool.issue_tokens("alice", client="web")["access_token"], None, time.time())
+    start = time.time()  # the keys are older
     user_pool.trouble.jwks = "503"
     with time_machine.travel(start + 43_200):
         token = user_pool.issue_tokens("alice", client="web")["access_token"]
@@ -160,14 +160,14 @@ def test_no_more_than_so_many_sessions_are_remembered_and_the_oldest_go(monkeypa
 
 
 ID_TOKENS = {
-    "good": lambda pool, access: pool.id_token(access_token=access),
-    "none": lambda pool, access: None,
-    "rubbish": lambda pool, access: "rubbish",
-    "expired": lambda pool, access: pool.id_token(claims={"exp": int(time.time())}),
-    "another user's": lambda pool, access: pool.id_token("bob"),
-    "another client's": lambda pool, access: pool.id_token(claims={"aud": "another"}),
-    "an access token": lambda pool, access: pool.access_token(),
-    "of another access token": lambda pool, access: pool.id_token(access_token=pool.access_token()),
+    "good": lambda pool, access, now: pool.id_token(access_token=access),
+    "none": lambda pool, access, now: None,
+    "rubbish": lambda pool, access, now: "rubbish",
+    "expired": lambda pool, access, now: pool.id_token(claims={"exp": now}),
+    "another user's": lambda pool, access, now: pool.id_token("bob"),
+    "another client's": lambda pool, access, now: pool.id_token(claims={"aud": "another"}),
+    "an access token": lambda pool, access, now: pool.access_token(),
+    "of another access token": lambda pool, access, now: pool.id_token(access_token=pool.access_token()),
 }
 
 
@@ -175,7 +175,7 @@ ID_TOKENS = {
 def test_a_refused_id_token_leaves_user_info_empty_and_the_session_be(kind):
     memory = Memory()
     access_token = memory.pool.access_token()
-    id_token = ID_TOKENS[kind](memory.pool, access_token)
+    id_token = ID_TOKENS[kind](memory.pool, access_token, memory.now)
     session = memory.find(access_token, id_token)
     environ = shown(session, memory.now)
     assert (environ["cognito.user_info"] is not None) is (kind == "good")
