@@ -18,19 +18,20 @@ import requests
 import time_machine
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
-from cognito_wsgi import CognitoGateway
-from cognito_wsgi.endpoints import PATIENCE
+from cognito_wsgi import CognitoGateway, endpoints
 from cognito_wsgi.local import LocalUserPool
 
 from .forging import base64url, decode
 from .serving import wait_for
-from .visiting import FETCH, NAVIGATION, Application, House, local_config
+from .visiting import FETCH, NAVIGATION, Application, House, holding, local_config
 
 TROUBLES = ["429", "503", "500", "html", "garbage", "slow", "drip", "huge", "redirect", "empty", "close"]
 RULES: dict[str, Any] = {"/public": "public"}
 #: Seconds. Those troubles alone that last for ever are worth a short one.
-TIMEOUT = 0.5
+TIMEOUT = 1
 LONG_TIMEOUT = 5
+#: Seconds for the rest of a request, on a machine that has other things to do.
+ALL_ELSE = 3
 DAY = 24 * 3600
 PLAIN_REFRESH = {"AWS_COGNITO_REFRESH_FLOW_ENABLED": True, "AWS_COGNITO_REFRESH_COOKIE_ENCRYPTED": False}
 
@@ -78,7 +79,7 @@ def assert_is_an_outage(house: House, kind: dict[str, str] = NAVIGATION, address
     reached, cookies = len(house.app.environs), house.cookies
     began = time.monotonic()
     answer = house.ask(address, kind)
-    assert time.monotonic() - began < TIMEOUT + 1.5
+    assert time.monotonic() - began < TIMEOUT + ALL_ELSE
     assert answer.status_code == 503
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
     assert "Set-Cookie" not in answer.headers
@@ -263,26 +264,31 @@ def test_new_keys_under_load_make_no_refusal(cognito: LocalUserPool) -> None:
     tokens = [lasting_token(cognito)]
     assert ask_gateway(gateway, f"cognito_access_token={tokens[0]}") == "200 OK"
     stop = threading.Event()
+    statuses: list[str] = []
 
-    def load(_: int) -> dict[str, int]:
-        statuses: dict[str, int] = {}
+    def load() -> None:
         while not stop.is_set():
             for token in list(tokens):
-                status = ask_gateway(gateway, f"cognito_access_token={token}")
-                statuses[status] = statuses.get(status, 0) + 1
-        return statuses
+                statuses.append(ask_gateway(gateway, f"cognito_access_token={token}"))
+
+    def go_on() -> None:
+        enough = len(statuses) + 100
+        wait_for(lambda: len(statuses) > enough, 60)
 
     with ThreadPoolExecutor(8) as threads:
-        results = [threads.submit(load, n) for n in range(8)]
-        time.sleep(0.1)
-        cognito.rotate_keys()
-        tokens.append(lasting_token(cognito))  # at once used by all threads
-        time.sleep(0.2)
-        tokens.append(lasting_token(cognito))
-        time.sleep(0.1)
-        stop.set()
-    assert {status for result in results for status in result.result()} == {"200 OK"}
-    assert sum(result.result()["200 OK"] for result in results) > 100
+        loading = [threads.submit(load) for _ in range(8)]
+        try:
+            go_on()
+            cognito.rotate_keys()
+            tokens.append(lasting_token(cognito))  # at once used by all threads
+            go_on()
+            tokens.append(lasting_token(cognito))
+            go_on()
+        finally:
+            stop.set()
+        for each in loading:
+            each.result()
+    assert set(statuses) == {"200 OK"}
     assert cognito.calls["jwks"] == 2
 
 
@@ -301,19 +307,30 @@ def test_new_key_during_an_outage_is_no_reason_to_sign_anybody_out(cognito: Loca
         assert_is_let_in(house)
 
 
-@pytest.mark.parametrize("trouble", ["slow", "drip", "close"])
-def test_public_path_never_waits(cognito: LocalUserPool, trouble: str) -> None:
-    house = with_session(house_of(cognito, "drip" if trouble == "drip" else None), cognito)
-    cognito.trouble.delay = 1
-    cognito.trouble.jwks = trouble
+def assert_public_path_waits_for_nothing(house: House) -> None:
+    """One wait for keys that do not come would take 5 seconds, and twenty for keys that drip as many more."""
     began = time.monotonic()
     for _ in range(20):
         assert house.environ_of("/public")["cognito.claims"] is None
-    assert time.monotonic() - began < 1
-    if trouble == "slow":  # and what it has begun serves those who come later
-        fetch_ends()
-        assert house.environ_of("/public")["cognito.claims"]["username"] == "alice"
-        assert cognito.calls["jwks"] == 1
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("trouble", ["drip", "close"])
+def test_public_path_never_waits(cognito: LocalUserPool, trouble: str) -> None:
+    house = with_session(house_of(cognito, trouble), cognito)
+    cognito.trouble.jwks = trouble
+    assert_public_path_waits_for_nothing(house)
+
+
+def test_public_path_never_waits_and_what_it_has_begun_serves_those_who_come_later(
+    cognito: LocalUserPool,
+) -> None:
+    house = with_session(house_of(cognito), cognito)
+    with holding(cognito, "jwks"):
+        assert_public_path_waits_for_nothing(house)
+    fetch_ends()
+    assert house.environ_of("/public")["cognito.claims"]["username"] == "alice"
+    assert cognito.calls["jwks"] == 1
 
 
 def test_public_path_with_an_unknown_key_never_waits(cognito: LocalUserPool) -> None:
@@ -321,12 +338,8 @@ def test_public_path_with_an_unknown_key_never_waits(cognito: LocalUserPool) -> 
     assert_is_let_in(house)
     cognito.rotate_keys()
     with_session(house, cognito)
-    cognito.trouble.delay = 1
-    cognito.trouble.jwks = "slow"
-    began = time.monotonic()
-    for _ in range(20):
-        assert house.environ_of("/public")["cognito.claims"] is None
-    assert time.monotonic() - began < 1
+    with holding(cognito, "jwks"):
+        assert_public_path_waits_for_nothing(house)
     fetch_ends()
     assert house.environ_of("/public")["cognito.claims"]["username"] == "alice"
     assert cognito.calls["jwks"] == 2
@@ -387,13 +400,13 @@ def test_outage_holds_one_request_at_a_time_and_the_first_after_it_is_let_in(
     for n in range(20):
         assert ask_gateway(gateway, visitors[n % 10]) == "503 SERVICE UNAVAILABLE"
     assert cognito.calls[endpoint] == 20
-    cognito.trouble.delay = 3 * PATIENCE
-    setattr(cognito.trouble, endpoint, "slow")
     with ThreadPoolExecutor(10) as threads:
-        first = threads.submit(ask_gateway, gateway, visitors[0])
-        wait_for(lambda: cognito.calls[endpoint] == 21)
-        assert set(threads.map(partial(ask_gateway, gateway), visitors[1:])) == {"503 SERVICE UNAVAILABLE"}
-        assert not first.done()
+        with holding(cognito, endpoint):
+            first = threads.submit(ask_gateway, gateway, visitors[0])
+            wait_for(lambda: cognito.calls[endpoint] == 21)
+            refused = set(threads.map(partial(ask_gateway, gateway), visitors[1:]))
+            assert refused == {"503 SERVICE UNAVAILABLE"}
+            assert not first.done()
         assert first.result() == "200 OK"
     assert cognito.calls[endpoint] == 21
     cognito.trouble.clear()
@@ -402,14 +415,15 @@ def test_outage_holds_one_request_at_a_time_and_the_first_after_it_is_let_in(
 
 @NEEDS
 def test_crowd_that_comes_after_an_outage_is_let_in(
-    cognito: LocalUserPool, endpoint: str, lifetime: int
+    cognito: LocalUserPool, endpoint: str, lifetime: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One answer of 429 in the night must not meet all who come in the morning."""
+    monkeypatch.setattr(endpoints, "PATIENCE", 20)  # for a slow machine, too
     gateway = CognitoGateway(Application(), local_config(cognito, **PLAIN_REFRESH), RULES)
     visitors = ten_visitors(cognito, lifetime)
     setattr(cognito.trouble, endpoint, "503")
     assert ask_gateway(gateway, visitors[0]) == "503 SERVICE UNAVAILABLE"
-    cognito.trouble.delay = PATIENCE / 4
+    cognito.trouble.delay = 0.25
     setattr(cognito.trouble, endpoint, "slow")
     with ThreadPoolExecutor(10) as threads:
         assert set(threads.map(partial(ask_gateway, gateway), visitors)) == {"200 OK"}
@@ -444,7 +458,7 @@ def test_sign_out_works_in_an_outage(cognito: LocalUserPool, trouble: str) -> No
     cognito.trouble.revoke = trouble
     began = time.monotonic()
     answer: TestResponse = house.ask("/logout")
-    assert time.monotonic() - began < TIMEOUT + 1.5
+    assert time.monotonic() - began < TIMEOUT + ALL_ELSE
     assert answer.status_code == 302
     assert answer.location.startswith(f"{cognito.domain}/logout?")
     assert house.cookies == {}
