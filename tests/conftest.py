@@ -11,7 +11,14 @@ from cognito_wsgi.testing import TestPool
 
 # "quick" for the ordinary run; "thorough" for the long searches, e.g.
 #   HYPOTHESIS_PROFILE=thorough tox -e py -- tests/test_paths_search.py
-settings.register_profile("quick", max_examples=100, deadline=None, derandomize=True)
+# How long it takes to draw an example is the machine's affair.
+settings.register_profile(
+    "quick",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile(
     "thorough", max_examples=200_000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )

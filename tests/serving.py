@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
@@ -23,10 +24,27 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
+#: Sockets that keep the ports given away from everybody who asks for any free one, until this process ends.
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that is given to nobody else; a server may be told to take it.
+
+    Linux gives no port away that somebody is bound to, and lets one listen on it all the same where both have
+    SO_REUSEADDR, as every server has.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _kept.append(keeper)
+    return int(keeper.getsockname()[1])
+
+
+@atexit.register
+def _close_kept() -> None:
+    for keeper in _kept:
+        keeper.close()
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,8 +184,11 @@ def test_a_break_may_be_noticed_by_a_test_that_does_not_end(made_up: MadeUp) -> 
 def test_a_run_ends_by_itself(made_up: MadeUp) -> None:
     """Even one that no signal's handler can interrupt."""
     endless = break_of("no end", f"return {SUM}", "return max(iter(int, 1))", "hangs = true")
-    status, _, problems = made_up.run(endless, "--match", "no end", "--limit", "5")
-    assert (status, problems) == (1, ["test_thing: no end: timed out after 5 s"])
+    began = time.monotonic()
+    made_up.run(THRICE, "--match", "none of them")
+    limit = math.ceil(5 * (time.monotonic() - began))  # of what a run takes here that ends
+    status, _, problems = made_up.run(endless, "--match", "no end", "--limit", str(limit))
+    assert (status, problems) == (1, [f"test_thing: no end: timed out after {limit} s"])
 
 
 def test_the_processes_that_tests_leave_are_ended(made_up: MadeUp, listener: socket.socket) -> None:

@@ -295,13 +295,13 @@ def test_trouble_of_the_pool_is_found_where_it_is(
 def test_a_pool_that_never_answers_costs_one_time_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         origin = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        config = TestPool().config(issuer=f"{origin}/pool", domain=origin, jwks=None, timeout=0.5)
+        config = TestPool().config(issuer=f"{origin}/pool", domain=origin, jwks=None, timeout=1)
         config = replace(config, jwks_url=f"{origin}/keys")
         began = time.monotonic()
         replies = ask(config)
         took = time.monotonic() - began
     assert all(isinstance(reply, CognitoError) for reply in replies[1:])
-    assert took < 3 * 0.5
+    assert took < 3
 
 
 def test_asking_signs_nobody_in_and_asks_each_thing_once(local_pool: LocalUserPool) -> None:

@@ -506,11 +506,11 @@ EXPENSIVE = {
 def test_no_token_is_dear_to_refuse(token: str) -> None:
     """Less than a second for twenty: 32 KiB of the worst cost what 32 KiB of anything cost."""
     assert len(token) <= 32 * 1024
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(20):
         with pytest.raises(TokenVerifyError):
             verify(token)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert_nobody_gets_in(HTTP_COOKIE=f"cognito_access_token={token}")
     assert_nobody_gets_in(HTTP_AUTHORIZATION=f"Bearer {token}")
 

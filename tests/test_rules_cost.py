@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from cognito_wsgi import BadRequestError, RouteRules
 from cognito_wsgi.paths import parse_path
@@ -99,35 +101,45 @@ untraced = pytest.mark.skipif(
 
 @untraced
 @pytest.mark.parametrize("rules", [pytest.param(rules, id=name) for name, rules in MANY.items()])
-def test_ten_thousand_rules_are_built_within_two_seconds(rules):
-    assert_built_within_two_seconds(rules)
+def test_ten_thousand_rules_are_built_sooner_than_werkzeug_binds_them(rules):
+    assert_built_soon(rules)
 
 
-def assert_built_within_two_seconds(rules: dict[str, Any]) -> None:
-    def seconds() -> float:
-        start = time.process_time()
+def assert_built_soon(rules: dict[str, Any]) -> None:
+    """Werkzeug tells the machine's pace: it takes two seconds or more to bind ten thousand, which is linear."""
+
+    def build() -> None:
         assert len(RouteRules(rules).keys) == len(rules)
-        return time.process_time() - start
 
-    assert any(seconds() < 2 for _ in range(4))  # again on a busy machine
+    def bind() -> None:
+        url_map = Map()
+        for key in some:
+            Rule(key.rpartition(" ")[2]).bind(url_map)
+
+    some = list(rules)[:: len(rules) // 1000]
+    assert any(seconds(build) < len(rules) / len(some) * seconds(bind) for _ in range(4))
+
+
+def seconds(work: Callable[[], None]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 @untraced
-def test_five_thousand_rules_that_begin_alike_for_werkzeug_are_built_within_two_seconds():
-    assert_built_within_two_seconds({f"/<int(min={n}):number>/edit": "deny" for n in range(5000, 0, -1)})
+def test_five_thousand_rules_that_begin_alike_for_werkzeug_are_built_as_soon():
+    assert_built_soon({f"/<int(min={n}):number>/edit": "deny" for n in range(5000, 0, -1)})
 
 
 @untraced
 def test_the_last_of_ten_thousand_rules_is_found_as_fast_as_the_last_of_ten():
-    def seconds(rules: RouteRules) -> float:
+    def find_last(rules: RouteRules) -> None:
         last = rules.keys[-1]
         path = last.replace("<int:number>", "12") + "/more"
-        start = time.process_time()
         for _ in range(2000):
             assert rules.match("GET", path).key == last
-        return time.process_time() - start
 
     many = MANY["numbers"]
     large, small = RouteRules(many), RouteRules(dict(list(many.items())[:10]))
-    best = min((seconds(large), seconds(small)) for _ in range(5))
+    best = min((seconds(partial(find_last, large)), seconds(partial(find_last, small))) for _ in range(5))
     assert best[0] < 1.5 * best[1] + 0.005

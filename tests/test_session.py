@@ -550,7 +550,7 @@ LOGIN_NAME = "cognito_login_0123456789abcdef"
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
 def test_any_mutation_of_a_cookie_set_gives_no_session_and_no_error(spoiling, data):
     house, mine, others = spoiling
     cookies = data.draw(mutations(mine, others))
