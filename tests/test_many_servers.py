@@ -259,11 +259,11 @@ def test_two_servers_take_turns_and_a_killed_worker_loses_no_session(fleet):
 
     with ThreadPoolExecutor(4) as threads:
         asking = [threads.submit(keep_asking) for _ in range(4)]
-        wait_for(lambda: len(workers(0)) >= 3)
+        wait_for(lambda: len(workers(0)) >= 3, 30)
         killed = workers(0).pop()
         os.kill(int(killed), signal.SIGKILL)
         since, known = len(answers) + 8, workers(0)
-        wait_for(lambda: len(answers) > since + 40 and bool(workers(since) - known))
+        wait_for(lambda: len(answers) > since + 40 and bool(workers(since) - known), 30)
         enough.set()
         for one in asking:
             one.result(timeout=20)
