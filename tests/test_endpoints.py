@@ -564,7 +564,7 @@ def test_nobody_waits_for_a_call_that_has_taken_long(cognito: Cognito, client: C
         for _ in range(50):
             with pytest.raises(CognitoError):
                 refresh(client)
-        assert time.monotonic() - began < 10 * endpoints.PATIENCE
+            assert time.monotonic() - began < 10 * endpoints.PATIENCE
         assert not first.done()
 
 
@@ -711,7 +711,7 @@ def say(*pieces: bytes, every: float = 0, again: bool = False) -> Callable[[sock
 
 OK = b"HTTP/1.1 200 OK\r\n"
 BAD_MANNERS: dict[str, tuple[Callable[[socket.socket], object], str]] = {
-    "says nothing": (lambda connection: connection.recv(1), "no complete answer"),  # until the other side goes
+    "says nothing": (lambda connection: connection.recv(1), "no complete answer"),
     "hangs up": (lambda connection: None, "RemoteDisconnected"),
     "speaks another tongue": (say(b"SSH-2.0-OpenSSH_9.6\r\n"), "BadStatusLine"),
     "speaks in bytes": (say(b"\x00\xff\xfe\r\n\r\n"), "BadStatusLine"),
