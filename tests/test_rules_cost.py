@@ -106,7 +106,7 @@ def test_ten_thousand_rules_are_built_sooner_than_werkzeug_binds_them(rules):
 
 
 def assert_built_soon(rules: dict[str, Any]) -> None:
-    """Werkzeug tells the machine's pace: it takes two seconds or more to bind ten thousand, which is linear."""
+    """Werkzeug tells the machine's pace: it takes some three seconds to bind ten thousand, on any number in proportion."""
 
     def build() -> None:
         assert len(RouteRules(rules).keys) == len(rules)
@@ -117,7 +117,7 @@ def assert_built_soon(rules: dict[str, Any]) -> None:
             Rule(key.rpartition(" ")[2]).bind(url_map)
 
     some = list(rules)[:: len(rules) // 1000]
-    assert any(seconds(build) < len(rules) / len(some) * seconds(bind) for _ in range(4))
+    assert any(seconds(build) < 0.75 * len(rules) / len(some) * seconds(bind) for _ in range(4))
 
 
 def seconds(work: Callable[[], None]) -> float:
