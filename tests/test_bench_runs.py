@@ -40,6 +40,7 @@ def cells_of(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+@pytest.mark.timeout(300)
 def test_the_benchmark_prints_one_complete_table() -> None:
     done = run("tests.bench")
     assert done.returncode == 0, done.stderr
@@ -66,6 +67,7 @@ def test_the_benchmark_prints_one_complete_table() -> None:
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 @pytest.mark.server
+@pytest.mark.timeout(300)
 def test_the_throughput_benchmark_compares_the_gateway_with_the_bare_app() -> None:
     done = run("tests.bench.throughput")
     assert done.returncode == 0, done.stderr

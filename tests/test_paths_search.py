@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, NamedTuple
 
+import pytest
 from flask import Blueprint, Flask
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -342,6 +343,7 @@ def accepted(rules: list[CoveringRule], make: Any) -> tuple[list[CoveringRule], 
             rules = [rule for rule in rules if rule.key not in named]
 
 
+@pytest.mark.timeout(EXAMPLES)  # most take a twentieth of a second, some on a slow machine far more
 @settings(max_examples=EXAMPLES)
 @given(st.data())
 def test_no_view_is_reached_past_the_rule_that_covers_its_route(data: st.DataObject) -> None:
