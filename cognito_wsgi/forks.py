@@ -27,7 +27,8 @@ def _run_all() -> None:
 
 
 def _start_child() -> None:
-    importing.release()
+    if importing.locked():  # uWSGI may call this without what belongs before a fork
+        importing.release()
     _run_all()
 
 

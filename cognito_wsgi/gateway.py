@@ -132,7 +132,11 @@ class CognitoGateway:
     def _find_answer(self, request: Request) -> WSGIApplication:
         """The application, with its environ made ready, or an answer of our own."""
         try:
-            paths = parse_path(request.environ.get("PATH_INFO", ""))
+            path_info = request.environ.get("PATH_INFO", "")
+            paths = parse_path(path_info)
+            if path_info is not paths[0] and path_info.startswith("//"):
+                # Flask passes over these; what stands before it, such as DispatcherMiddleware, would pass over a mount.
+                request.environ["PATH_INFO"] = "/" + path_info.lstrip("/")
             if paths[0] in self._own_paths and (endpoint := self.find_endpoint(request, paths[0])):
                 return endpoint(request)
             for path in paths:  # all that routers may see must be let in
@@ -200,15 +204,16 @@ class CognitoGateway:
             raise MethodNotAllowedError("GET", "HEAD")
         if request.is_subresource:
             raise not_signed_in("only a navigation starts a sign-in")
-        if self._is_session_kept_back(request):
-            return pages.hop(self._site.requested_address(request))
         query = parse_query(request)
+        handed_on = {name: query[name] for name in HANDED_ON if query.get(name)}
+        if self._is_session_kept_back(request):
+            return pages.hop(self._site.sign_in_address(request, query.get("next"), handed_on))
         is_signed_in = self._visitors.find_aside(request) is not None
         self._note_spoilt(request)
         return self._send_to_cognito(
             request,
             self._site.return_address(request, query.get("next")),
-            {name: query[name] for name in HANDED_ON if query.get(name)},
+            handed_on,
             check_loop=not is_signed_in,
         )
 
@@ -385,6 +390,8 @@ class CognitoGateway:
             return [pages.Link("Try again", again), home] if not again.startswith("//") else [home]
         if request.session is not None:
             return [home, pages.Link("Sign in as somebody else", sign_out)]
+        if self._visitors.session_cookies_of(request):
+            return [home, pages.Link("Sign out", sign_out)]
         return [home]
 
     def _note(self, request: Request, refusal: RefusalError, *, is_report_only: bool = False) -> None:

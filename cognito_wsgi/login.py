@@ -214,11 +214,14 @@ class SignIn:
             self._verifier.require_keys(now)  # without them the code would be spent in vain
             answer = self._client.exchange_code(code, login.code_verifier)
         except GrantRefused as refused:
-            raise self._refusal(
+            # Where another process was faster, the cookie is its by now, and for a reload: it stays.
+            refusal = self._refusal(
                 "The sign-in service did not accept the sign-in; it may have taken too long, or been used already.",
                 f"the code was refused: {refused.error}",
-                known,
-            ) from None
+                None,
+            )
+            refusal.return_to = login.return_to
+            raise refusal from None
         except CognitoError:
             self._release(known)  # the code may still be good: a reload tries again
             raise

@@ -123,11 +123,7 @@ class Visitors:
         except RefreshRefused as error:
             raise not_signed_in(str(error)) from None
         except UnverifiedTokensError as error:
-            error.set_cookies = tuple(
-                self._session_cookies.store_refresh_token(
-                    error.refresh_token, cookie.sub, request.cookies, request.now
-                )
-            )
+            error.set_cookies = self._rotated(request, error.refresh_token, cookie.sub)
             raise
         if {sub, cookie.sub} - {None, session.sub}:
             request.spoilt_cookies += self.session_cookies_of(request)
@@ -142,9 +138,17 @@ class Visitors:
         except SessionTooLarge as error:
             log.error("a refreshed session cannot be kept: %s", error)
             raise BadRequestError(
-                "Your session has become too large for cookies.", reason=str(error)
+                "Your session has become too large for cookies.",
+                reason=str(error),
+                set_cookies=self._rotated(request, refresh_token, session.sub),
             ) from None
         return session
+
+    def _rotated(self, request: Request, refresh_token: str | None, sub: str | None) -> tuple[str, ...]:
+        """What keeps a refresh token that has come where nothing else can be kept: the one before it may be dead."""
+        return tuple(
+            self._session_cookies.store_refresh_token(refresh_token, sub, request.cookies, request.now)
+        )
 
     def note_spoilt(self, request: Request) -> None:
         """Each cookie of a session that can be seen to be broken, whether or not it was needed (design.md §7)."""

@@ -741,6 +741,18 @@ def test_object_is_told_of_forks_as_long_as_it_lives_and_not_kept_alive() -> Non
     assert len(forks._methods) == before
 
 
+def test_child_is_told_of_a_fork_that_its_parent_was_not_told_of() -> None:
+    """uWSGI's py-call-osafterfork without its py-call-uwsgi-fork-hooks."""
+    witness = Witness()
+    run_in_forked_children(witness, type(witness).note)
+    forks._start_child()
+    assert witness.called == 1
+    assert forks.importing.acquire(timeout=10)
+    forks._start_child()
+    assert witness.called == 2
+    assert not forks.importing.locked()
+
+
 FORKING = """
 import os, signal, sys, threading, time
 from tests.test_jwks import KeyServer, Witness, KID, POOL, find

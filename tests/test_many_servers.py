@@ -21,7 +21,7 @@ from cognito_wsgi import CognitoConfig, CognitoGateway
 from cognito_wsgi.local import LocalUserPool, submit_sign_in
 
 from .serving import free_port, gunicorn, process, served, wait_for
-from .visiting import FETCH, NAVIGATION, House, local_config
+from .visiting import FETCH, NAVIGATION, House, Page, local_config
 
 ACCESS, REFRESH = "cognito_access_token", "cognito_refresh_token"
 RULES = {"/": "public"}
@@ -75,6 +75,21 @@ def test_a_callback_reloaded_at_a_process_that_has_no_keys_yet_goes_on_to_next(u
     one, other = machines(user_pool, {}, {})
     callback = one.go_to_pool(http, one.ask("/deep/link").location, "alice")
     assert one.ask(callback).location == "/deep/link"
+    assert other.ask(callback).location == "/deep/link"
+
+
+def test_a_callback_sent_to_two_processes_at_once_can_be_reloaded_all_the_same(user_pool, http):
+    """The loser's answer comes last, and leaves alone what the winner's has set."""
+    one, other = machines(user_pool, {}, {})
+    callback = one.go_to_pool(http, one.ask("/deep/link").location, "alice")
+    before = {"Cookie": one.cookie_header}
+    assert one.ask(callback).location == "/deep/link"
+    loser = House(other.config, RULES)
+    loser.client = Client(loser.client.application, use_cookies=False)
+    answer = loser.ask(callback, headers=before)
+    assert answer.status_code == 400
+    assert answer.headers.getlist("Set-Cookie") == []
+    assert Page(answer.text).links["Try again"] == "/login?next=%2Fdeep%2Flink"
     assert other.ask(callback).location == "/deep/link"
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import BaseConverter
-from werkzeug.test import Client, EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Request
 
 from cognito_wsgi import CognitoGateway
@@ -108,6 +108,22 @@ def test_a_route_that_forgives_the_slash_at_its_end_takes_two_as_well():
     assert status_of("/a//b//") == 401
     pool.sign_in(client, "alice")
     assert status_of("/a//b//") == 200
+
+
+@pytest.mark.parametrize("path", ["//docs/a", "///docs/a"])
+def test_slashes_in_front_lead_past_no_mount(path):
+    """DispatcherMiddleware compares text: it would hand these to the site, and Flask would pass over the slashes."""
+    docs, site = Flask("docs"), Flask("site")
+    docs.add_url_rule("/<path:p>", "docs", lambda p: "docs")
+    site.add_url_rule("/<path:p>", "site", lambda p: "for the staff")
+    mounted = DispatcherMiddleware(site, {"/docs": docs})
+    gateway = CognitoGateway(mounted, TestPool().config(), {"/docs": "public", "/<path:p>": ["staff"]})
+    (past, _, _), (guarded, status, _) = (
+        run_wsgi_app(app, EnvironBuilder(environ_overrides={"PATH_INFO": path}).get_environ())
+        for app in (mounted, gateway)
+    )
+    assert b"".join(past) == b"for the staff"
+    assert (status, b"".join(guarded)) == ("200 OK", b"docs")
 
 
 def test_an_application_mounted_in_another_passes_over_slashes_in_the_midst_of_the_path():

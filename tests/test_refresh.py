@@ -33,7 +33,7 @@ from cognito_wsgi.tokens import TokenVerifier
 
 from .local.visitor import claims_of
 from .serving import served, wait_for
-from .visiting import FETCH, FORM, NAVIGATION, House, holding, local_config
+from .visiting import FETCH, FORM, NAVIGATION, House, Page, holding, local_config
 
 ACCESS, ID, REFRESH = "cognito_access_token", "cognito_id_token", "cognito_refresh_token"
 RULES = {"/": "public", "/admin": ["root"]}
@@ -819,6 +819,23 @@ SPOILERS: dict[str, Callable[[str], str]] = {
     "not UTF-8": lambda value: "\xff\xfe",
     "too long": lambda value: value * 30,
 }
+
+
+def test_a_session_that_has_grown_too_large_keeps_its_rotated_token(user_pool):
+    """Else he would be signed out once the operator has mended it."""
+    user_pool.trouble.rotation = True
+    house = signed_in(user_pool)
+    user_pool.set_groups("alice", [f"{number:040}" for number in range(100)])
+    lose_access_token(house)
+    answer = house.ask("/x")
+    assert answer.status_code == 400
+    assert "too large" in answer.text
+    assert list(Page(answer.text).links.values()) == ["/", "/logout"]
+    assert calls(user_pool) == 1
+    user_pool.set_groups("alice", [])
+    another_process = House(house.config, RULES)
+    another_process.client._cookies = house.client._cookies
+    assert another_process.environ_of("/x")["REMOTE_USER"] == "alice"
 
 
 @pytest.mark.parametrize("kind", SPOILERS)

@@ -427,6 +427,14 @@ def test_a_link_on_another_site_does_not_hop_to_a_third(pool, path):
     assert set(page.links.values()) == {page.goes_on_to}
 
 
+@pytest.mark.parametrize("path", ["/login", "//login", "///login"])
+def test_a_link_on_another_site_to_the_sign_in_hops_there_with_all_that_it_asks(pool, path):
+    house = House(pool.config(cookie_samesite="Strict"), RULES)
+    environ = {"PATH_INFO": path, "QUERY_STRING": "next=/x%3Fa&lang=de&other=" + "o" * 3000}
+    answer = house.ask("/", headers={"Sec-Fetch-Site": "cross-site"}, environ_overrides=environ)
+    assert Page(answer.text).goes_on_to == "/login?next=%2Fx%3Fa&lang=de"
+
+
 POOL = TestPool()
 HOUSE = House(POOL.config(), RULES)
 SEAL = Seal(HOUSE.config, "login")
