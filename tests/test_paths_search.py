@@ -291,9 +291,8 @@ def write_oddly(random: Random, way: tuple[Segment, ...]) -> str:
 
 
 def is_crowded(rule: CoveringRule) -> bool:
-    """Whether so many converters stand beside others that the gateway may refuse to try all ways."""
-    counts = [sum(isinstance(piece, Converter) for piece in segment) for segment in rule.segments]
-    return sum(count - 1 for count in counts if count) > 1
+    """Whether a rule has so many converters that the gateway may refuse to try all ways."""
+    return sum(isinstance(piece, Converter) for segment in rule.segments for piece in segment) > 3
 
 
 def decode(path_info: str) -> str | None:
