@@ -117,7 +117,7 @@ def assert_built_soon(rules: dict[str, Any]) -> None:
             Rule(key.rpartition(" ")[2]).bind(url_map)
 
     some = list(rules)[:: len(rules) // 1000]
-    assert any(seconds(build) < 0.75 * len(rules) / len(some) * seconds(bind) for _ in range(4))
+    assert any(seconds(build) < 0.75 * len(rules) / len(some) * seconds(bind) for _ in range(2))
 
 
 def seconds(work: Callable[[], None]) -> float:
