@@ -215,13 +215,12 @@ class SignIn:
             answer = self._client.exchange_code(code, login.code_verifier)
         except GrantRefused as refused:
             # Where another process was faster, the cookie is its by now, and for a reload: it stays.
-            refusal = self._refusal(
+            raise self._refusal(
                 "The sign-in service did not accept the sign-in; it may have taken too long, or been used already.",
                 f"the code was refused: {refused.error}",
-                None,
-            )
-            refusal.return_to = login.return_to
-            raise refusal from None
+                known,
+                keep_cookie=True,
+            ) from None
         except CognitoError:
             self._release(known)  # the code may still be good: a reload tries again
             raise
@@ -298,11 +297,12 @@ class SignIn:
             f"The sign-in service refused the sign-in ({error}).", f"Cognito refused: {error}", known
         )
 
-    def _refusal(self, text: str, reason: str, known: _KnownLogin | None) -> BadRequestError:
-        """The end of a sign-in. Its cookie goes; the page offers another try to the same place."""
-        refusal = BadRequestError(
-            text, reason=reason, set_cookies=self._set.delete([known.name]) if known else ()
-        )
+    def _refusal(
+        self, text: str, reason: str, known: _KnownLogin | None, *, keep_cookie: bool = False
+    ) -> BadRequestError:
+        """The end of a sign-in. Its cookie goes, mostly; the page offers another try to the same place."""
+        spent = [known.name] if known and not keep_cookie else []
+        refusal = BadRequestError(text, reason=reason, set_cookies=self._set.delete(spent))
         refusal.return_to = known.login.return_to if known else None
         return refusal
 
@@ -315,11 +315,12 @@ class SignIn:
                 self._used.popitem(last=False)
         if is_used:
             # A request sent twice looks the same: the cookie that the other one has set for a reload must stay.
-            refusal = self._refusal(
-                "This sign-in has been completed already.", "the state was used before", None
+            raise self._refusal(
+                "This sign-in has been completed already.",
+                "the state was used before",
+                known,
+                keep_cookie=True,
             )
-            refusal.return_to = known.login.return_to
-            raise refusal
 
     def _release(self, known: _KnownLogin) -> None:
         with self._lock:
