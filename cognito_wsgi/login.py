@@ -43,6 +43,7 @@ NOTABLE_SKEW = 30
 
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}")
 _CODE = re.compile(r"[!-~]{1,2048}")
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Login(NamedTuple):
@@ -334,7 +335,7 @@ class SignIn:
         return tuple(name for name, value in logins if value is None or not is_sealed(value))
 
     def _seal_login(self, login: Login, now: float) -> str:
-        return self._seal.seal(json.dumps(login, separators=(",", ":")).encode(), now)
+        return self._seal.seal(_to_json(login).encode(), now)
 
     def _find_login(self, state: str, cookies: OwnCookies, now: float) -> _KnownLogin | None:
         if not _STATE.fullmatch(state):

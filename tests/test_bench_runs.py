@@ -11,6 +11,7 @@ import pytest
 from tests.bench import sides, throughput
 from tests.bench.measuring import Side, Times, measure
 from tests.bench.peers import missing_peer
+from tests.bench.quiet import Watch
 from tests.bench.scene import PUBLIC_PAGES, Requests, make_app, make_gateway, make_users
 from tests.bench.sides import BARE, COLD, PUBLIC, UNIT, WARM
 from tests.bench.table import COLUMNS, Row, markdown, rows_of_times, verdict
@@ -138,3 +139,28 @@ def test_a_side_that_answers_something_else_ends_the_benchmark() -> None:
     side = Side("refusing", make_app().wsgi_app, Requests(PUBLIC_PAGES, [None]).make, status="401")
     with pytest.raises(SystemExit, match=r"refusing: answered \['200'\], expected 401"):
         measure([side], rounds=1, end=0.0)
+
+
+def test_a_disturbed_run_does_not_count() -> None:
+    """The disturbance makes the probe take 50 times as long; no neighbour does."""
+    spins = 2_000
+    watch = Watch(lambda: sum(range(spins)))
+    runs = {"side": [watch.run(lambda: "at peace")]}
+    spins = 100_000
+    runs["side"].append(watch.run(lambda: "disturbed"))
+    assert "disturbed" not in watch.quiet(runs, least=0)["side"]
+    assert watch.quiet(runs, least=1) == {"side": ["at peace"]}
+    assert watch.quiet(runs, least=2) == {"side": ["at peace", "disturbed"]}
+
+
+def test_a_run_is_disturbed_whether_at_its_start_or_at_its_end() -> None:
+    spins = 2_000
+
+    def become(busy: bool) -> bool:
+        nonlocal spins
+        spins = 100_000 if busy else 2_000
+        return busy
+
+    watch = Watch(lambda: sum(range(spins)))
+    disturbed = [watch.run(lambda: become(True)), watch.run(lambda: become(False))]
+    assert watch.quiet({"side": disturbed}, least=0) == {"side": []}

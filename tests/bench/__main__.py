@@ -22,6 +22,7 @@ from .table import (
     row_of_absence,
     row_of_construction,
     row_of_fetches,
+    row_of_quiet_runs,
     row_of_threads,
     rows_of_imports,
     rows_of_memory,
@@ -30,12 +31,14 @@ from .table import (
 )
 
 THREADS = 16
-TIME_FOR_THE_REST = 75  # seconds, on a busy machine
+#: Seconds before the end at which a part is over, so that the parts after it have time, on a busy machine too.
+TIME_FOR_THE_REST = 75
+TIME_FOR_MEMORY = 50
 TIME_FOR_IMPORTS = 25
 
 
 class Scale(NamedTuple):
-    """How much is done, in so many seconds at most: on a busy machine rounds and further users are cut short."""
+    """How much is done, in so many seconds at most: rounds and further users are cut short."""
 
     seconds: float
     remembered: int
@@ -48,12 +51,12 @@ class Scale(NamedTuple):
 
 
 FULL_SCALE = Scale(
-    seconds=155,
+    seconds=160,
     remembered=MAX_REMEMBERED,
     further=10 * MAX_REMEMBERED,
-    rounds=80,
-    thread_requests=3200,
-    thread_rounds=7,
+    rounds=160,
+    thread_requests=640,
+    thread_rounds=100,
     constructions=3,
     imports=11,
 )
@@ -90,6 +93,7 @@ def measure_all(scale: Scale, end: float) -> Iterator[Row]:
         peers = [] if absence else list(make_peers(users, keys))
         times = measure([*sides, *peers], rounds=scale.rounds, end=end - TIME_FOR_THE_REST)
         yield from rows_of_times(times)
+        yield row_of_quiet_runs(times)
         yield row_of_fetches(WARM, keys.fetches("warm"), times)
         if absence:
             yield row_of_absence(PEER, absence)
@@ -98,7 +102,11 @@ def measure_all(scale: Scale, end: float) -> Iterator[Row]:
         compared = [side for side in sides if side.name in (BARE, WARM)]
         yield row_of_threads(
             compare_threads(
-                compared, threads=THREADS, requests=scale.thread_requests, rounds=scale.thread_rounds
+                compared,
+                threads=THREADS,
+                requests=scale.thread_requests,
+                rounds=scale.thread_rounds,
+                end=end - TIME_FOR_MEMORY,
             ),
             THREADS,
         )

@@ -81,8 +81,9 @@ def make_sides(users: Sequence[User], remembered: int, keys: KeyServer) -> Itera
 def make_peers(users: Sequence[User], keys: KeyServer) -> Iterator[Side]:
     regulars = users[:USERS_TAKING_TURNS]
     pages = Requests(GROUP_PAGES, regulars, prefix="")  # its cookies have no prefix
-    yield Side(PEER, make_peer(make_app(), keys.url("peer"), fetches=True), pages.make)
-    yield Side(PEER_NO_FETCH, make_peer(make_app(), keys.url("peer-once"), fetches=False), pages.make)
+    for name, path, fetches in ((PEER, "peer", True), (PEER_NO_FETCH, "peer-once", False)):
+        app = make_peer(make_app(), keys.url(path), fetches=fetches)
+        yield Side(name, app, pages.make, requests=USERS_TAKING_TURNS)  # each takes its time
 
 
 def verifying(app: WSGIApplication, token: str) -> WSGIApplication:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -71,6 +72,12 @@ def rows_of_times(times: Mapping[str, Times]) -> Iterator[Row]:
             is_met = ratio <= goal.limit
             text = f"{ratio:.2f}, at most {goal.limit:g}{goal.label}"
         yield Row((*first, _microseconds(extra[name]), f"{units:.2f}", text), is_met)
+
+
+def row_of_quiet_runs(times: Mapping[str, Times]) -> Row:
+    """Which share of the runs counts (quiet.py)."""
+    share = statistics.fmean(side.quiet for side in times.values())
+    return _fact("quiet runs, of all that were made", f"{share:.0%}")
 
 
 def row_of_absence(name: str, reason: str) -> Row:
