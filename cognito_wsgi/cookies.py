@@ -58,7 +58,7 @@ class CookieSet:
         #: Characters of a value that go into one cookie, whatever its name and its age.
         self._room = MAX_COOKIE_SIZE - len(self._dump(longest, "", max_age=10**9))
         #: What deletes a cookie, by its name. A forged token is refused with one, and a refusal must stay cheap.
-        self._deletions = {name: self._dump(name, "", max_age=0) for name in self._known}
+        self._deletions = {name: self._dump_deletion(name) for name in self._known}
 
     # in
 
@@ -171,7 +171,7 @@ class CookieSet:
 
     def delete(self, names: Iterable[str]) -> list[str]:
         """``Set-Cookie`` values that delete cookies, with the attributes they were set with."""
-        return [self._deletions.get(name) or self._dump(name, "", max_age=0) for name in dict.fromkeys(names)]
+        return [self._deletions.get(name) or self._dump_deletion(name) for name in dict.fromkeys(names)]
 
     @staticmethod
     def after(cookies: OwnCookies, set_cookies: Iterable[str]) -> OwnCookies:
@@ -193,6 +193,9 @@ class CookieSet:
 
     def size_that_came(self, cookies: OwnCookies, base: str) -> int:
         return size_in_header({name: cookies[name] for name in self.came(cookies, base)})
+
+    def _dump_deletion(self, name: str) -> str:
+        return self._dump(name, "", max_age=0)
 
     def _dump(self, name: str, value: str, *, max_age: int) -> str:
         return dump_cookie(
