@@ -121,8 +121,10 @@ def check_https(config: CognitoConfig) -> Finding:
 #: Bytes of a SECRET_KEY that nobody guesses, whatever it is made of.
 GOOD_KEY_LENGTH = 32
 MIN_DISTINCT_BYTES = 10
-#: Long enough that chance does not write them into a random key.
-_GUESSABLE = re.compile(rb"secret|change|passw|example|default|test|123456|qwert", re.IGNORECASE)
+#: Six characters at least, seven where they are hexadecimal: chance does not write them into a random key.
+_GUESSABLE = re.compile(
+    rb"secret|change|passwo|example|default|test.?key|testing|1234567|qwerty", re.IGNORECASE
+)
 
 
 def check_secret_key(config: CognitoConfig) -> Finding:

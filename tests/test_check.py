@@ -573,6 +573,8 @@ def test_https_and_cookies_agree(overrides: dict[str, Any], status: Status, said
         pytest.param("013579bdfg" * 4, None, id="ten characters"),
         pytest.param("013579bdf" * 4, "repeats a few characters", id="nine characters"),
         pytest.param("ThisIsMySuperSecretKeyDoNotTellAnybody", "a word", id="a phrase"),
+        pytest.param("correct-horse-battery-staple-TEST-KEY", "a word", id="for tests"),
+        pytest.param("k2v-Test" * 2 + "Xw0QmZ81pLtY4eHn", None, id="four letters that chance writes, too"),
         pytest.param("changeme" * 5, "repeats a few characters, holds a word", id="two flaws"),
     ],
 )
