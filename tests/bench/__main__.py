@@ -32,8 +32,8 @@ from .table import (
 
 THREADS = 16
 #: Seconds before the end at which a part is over, so that the parts after it have time, on a busy machine too.
-TIME_FOR_THE_REST = 75
-TIME_FOR_MEMORY = 50
+TIME_FOR_THE_REST = 80
+TIME_FOR_MEMORY = 55
 TIME_FOR_IMPORTS = 25
 
 
