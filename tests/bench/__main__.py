@@ -21,8 +21,8 @@ from .table import (
     markdown,
     row_of_absence,
     row_of_construction,
+    row_of_counted_runs,
     row_of_fetches,
-    row_of_quiet_runs,
     row_of_threads,
     rows_of_imports,
     rows_of_memory,
@@ -93,7 +93,7 @@ def measure_all(scale: Scale, end: float) -> Iterator[Row]:
         peers = [] if absence else list(make_peers(users, keys))
         times = measure([*sides, *peers], rounds=scale.rounds, end=end - TIME_FOR_THE_REST)
         yield from rows_of_times(times)
-        yield row_of_quiet_runs(times)
+        yield row_of_counted_runs(times)
         yield row_of_fetches(WARM, keys.fetches("warm"), times)
         if absence:
             yield row_of_absence(PEER, absence)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: So each of the 20 users comes five times. If all came once, the other sides' work would stand between any two
 #: requests of a user, and a server that serves one application has no other work.
 REQUESTS_IN_A_RUN = 100
-#: So many runs of a side count, where fewer than that were quiet.
+#: So many runs of a side count, the quietest, where fewer than that were quiet.
 LEAST_RUNS = 10
 LEAST_THREAD_RUNS = 20
 
@@ -50,12 +50,12 @@ class Side(NamedTuple):
 
 
 class Times(NamedTuple):
-    """Seconds for one request in the quiet runs, how many requests all runs had, and the share of the quiet ones."""
+    """Seconds for one request in the runs that count, how many requests all runs had, and the share that counts."""
 
     median: float
     p99: float
     requests: int
-    quiet: float = 1.0
+    counted: float = 1.0
 
 
 def answer(app: WSGIApplication, environ: Environ) -> str:
@@ -145,7 +145,7 @@ def _summary(side: Side, runs: int, quiet: Sequence[list[int]]) -> Times:
         median=statistics.median(ordered) / 1e9,
         p99=p99 / 1e9,
         requests=(runs + 1) * side.requests,  # one run came before the clock
-        quiet=len(quiet) / runs,
+        counted=len(quiet) / runs,
     )
 
 
