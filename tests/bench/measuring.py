@@ -2,8 +2,8 @@
 
 All sides take turns in one process, a short run each, in an order that is new in every round. Each request is made
 right before its clock starts, as a server makes it, and garbage is collected after all sides had their turn. Medians
-and 99th percentiles are over all requests of a side's quiet runs: those that no neighbour on the machine disturbed
-(quiet.py).
+and 99th percentiles are over all requests of a side's quiet runs, those that no neighbour on the machine disturbed, or
+of its quietest (quiet.py).
 """
 
 from __future__ import annotations
