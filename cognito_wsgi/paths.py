@@ -51,7 +51,7 @@ def parse_path(path_info: str) -> tuple[str, ...]:
     if (  # nearly every path: nothing to decode, merge or doubt
         path_info.isascii()
         and path_info.isprintable()
-        and path_info.startswith("/")
+        and path_info[:1] == "/"
         and "//" not in path_info
         and "/." not in path_info
         and "\\" not in path_info

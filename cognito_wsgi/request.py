@@ -30,8 +30,6 @@ class Request:
     spoilt_cookies: tuple[str, ...] = ()
     #: Whether it comes back from Cognito.
     is_callback = False
-    #: What decided, for the log.
-    rule: MatchedRule | None = None
 
     def __init__(self, environ: WSGIEnvironment, cookie_set: CookieSet) -> None:
         self.environ = environ
@@ -39,10 +37,15 @@ class Request:
         self.session: Session | None = None
         #: ``Set-Cookie`` values for the answer, whoever gives it.
         self.set_cookies: Sequence[str] = ()
+        #: What decided, for the log.
+        self.rule: MatchedRule | None = None
         self.now = time.time()
-        self.method: str = environ.get("REQUEST_METHOD", "GET").upper()
+        method: str = environ.get("REQUEST_METHOD", "GET")
+        if method not in SAFE_METHODS:
+            method = method.upper()
+        self.method = method
         #: Whether it may change something. An upgrade is a GET that opens a way to do so.
-        self.is_unsafe = self.method not in SAFE_METHODS or "HTTP_UPGRADE" in environ
+        self.is_unsafe = method not in SAFE_METHODS or "HTTP_UPGRADE" in environ
         header = environ.get("HTTP_COOKIE", "")
         self.cookies, others = cookie_set.read(header)
         if others is not header:  # the application gets its own cookies alone

@@ -224,7 +224,7 @@ class RouteRules:
         segment could share it out in too many ways.
         """
         segments = path[1:].split("/")
-        end = len(segments) - path.endswith("/")  # a trailing slash makes no other page
+        end = len(segments) if segments[-1] else len(segments) - 1  # a trailing slash makes no other page
         return self._root.find(segments, end, method) or self.default
 
     def _find_unreachable(self, keys: Iterable[str]) -> Iterator[str]:

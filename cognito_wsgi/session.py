@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .cookies import MAX_TOTAL_SIZE, CookieSet, OwnCookies, drop_oldest, size_in_header
@@ -141,13 +141,13 @@ def show(session: Session | None, environ: WSGIEnvironment, now: float) -> None:
         environ.pop("AUTH_TYPE", None)
         return
     claims = environ["cognito.claims"] = session.claims.copy()
-    for name, copied in session.copiers:
-        claims[name] = copied()
+    for name, copy in session.copiers:
+        claims[name] = copy(claims[name])
     user_info = None
     if session.user_info is not None and now < session.user_info_expires_at:
         user_info = session.user_info.copy()
-        for name, copied in session.user_info_copiers:
-            user_info[name] = copied()
+        for name, copy in session.user_info_copiers:
+            user_info[name] = copy(user_info[name])
     environ["cognito.user_info"] = user_info
     environ["cognito.groups"] = session.groups
     environ["cognito.access_token"] = session.access_token
@@ -161,18 +161,23 @@ def _set_of(groups: tuple[str, ...]) -> frozenset[str]:
 
 
 _CONTAINERS = frozenset({list, dict})  # JSON makes no others, nor subclasses of these
-_Copiers: TypeAlias = tuple[tuple[str, Callable[[], Any]], ...]
+_Copiers: TypeAlias = tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
 def _copiers(claims: Claims) -> _Copiers:
-    """What copies the claims that hold a list or an object, and so could be changed from outside."""
-    return tuple([(name, _copier(value)) for name, value in claims.items() if type(value) in _CONTAINERS])
+    """The claims that hold a list or an object, and so could be changed from outside, with what copies them."""
+    return _shared(
+        tuple([(name, _copier(value)) for name, value in claims.items() if type(value) in _CONTAINERS])
+    )
 
 
-def _copier(value: Any) -> Callable[[], Any]:
-    if type(value) is list and _CONTAINERS.isdisjoint(map(type, value)):
-        return value.copy
-    return partial(copy_json, value)
+def _copier(value: Any) -> Callable[[Any], Any]:
+    return list.copy if type(value) is list and _CONTAINERS.isdisjoint(map(type, value)) else copy_json
+
+
+@lru_cache(maxsize=256)  # nearly all tokens have lists in the same claims
+def _shared(copiers: _Copiers) -> _Copiers:
+    return copiers
 
 
 def copy_json(value: Any) -> Any:
@@ -204,7 +209,7 @@ class Sessions:
         self._lock = threading.Lock()  # held for a moment by a newcomer, never while anything is awaited
 
     def find(
-        self, access_token: str, id_token: str | None, now: float, *, bearer: bool = False, wait: bool = True
+        self, access_token: str, id_token: str | None, now: float, bearer: bool = False, wait: bool = True
     ) -> Session:
         """The session of these tokens.
 
@@ -213,7 +218,8 @@ class Sessions:
         """
         # A token that was taken in the Authorization header need not do in a cookie, whatever text that holds.
         name = (access_token,) if bearer else access_token
-        session = self._recall(name)
+        recall = self._recall  # a method to call at once is looked for in the class first
+        session = recall(name)
         if session is not None and now < session.expires_at:
             keys = self._keys.current(now)
             if session.id_token == id_token and (session.keys is keys or session.is_backed_by(keys)):
