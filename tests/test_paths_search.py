@@ -44,7 +44,7 @@ from .covering import (
     write,
 )
 
-EXAMPLES = max(800, settings().max_examples)
+EXAMPLES = max(8 * min(settings().max_examples, 100), settings().max_examples)
 REQUESTS = 20  # of each example
 
 # visitors
